@@ -20,6 +20,8 @@ COLCON := .colcon
 # `make demo ROBOT=lift` runs robosuite's Lift, `ROBOT=joint` the same with its joints commanded,
 # `ROBOT=play` the cube with a policy that was learned from play and improved on the robot.
 ROBOT ?= cube
+# `make demo VIEW=rerun` shows it in Rerun, too, and `VIEW=lines` prints lines alone.
+VIEW ?= auto
 # `make learn LEARN=results/other SET="--seed 1"` is another session.
 LEARN ?= results/learn
 # `make soak SOAK="--minutes 10 --interval 10"` is a shorter one; --fifo asks for real-time priority.
@@ -38,7 +40,7 @@ KILTED_TESTS := $(addprefix test/, whole_node/test_policy_node.py node/ros/test_
   whole_node/test_ros_conventions.py tools/preflight/test_preflight.py node/ros/test_node_main.py \
   node/messages/test_source_reader.py node/messages/test_command_writer.py package/test_settings.py)
 
-.PHONY: help build env audit-env sweep-env demo test test-fast test-all test-kilted list-robot-tests wheel test-lerobot interop-env interop licences sbom lint train learn bench bench-quick gpu soak fuzz clean distclean
+.PHONY: help build env audit-env sweep-env view-env demo test test-fast test-all test-kilted list-robot-tests wheel test-lerobot interop-env interop licences sbom lint docs docs-pages docs-env docs-links train learn bench bench-quick gpu soak fuzz clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,8 +58,13 @@ sweep-env: env ## add Ray to the environment, for sweeps (training/sweep.py)
 	@$(ENTER); python -m pip install --constraint env/constraints.txt \
 	  --requirement env/requirements-sweep.txt
 
+# Without its dependencies: it asks for NumPy 2, works with the one that is installed, and everything
+# else that it asks for is there.
+view-env: env ## add Rerun to the environment, for VIEW=rerun and `ros2 run dfp_ros view --rerun`
+	@$(ENTER); python -m pip install --no-deps --requirement env/requirements-view.txt
+
 demo: build ## run a shipped policy on its simulated arm over ROS 2, 10 episodes in real time
-	@$(ENTER); exec python -m dfp_ros.sim.demo.main --robot $(ROBOT)
+	@$(ENTER); exec python -m dfp_ros.sim.demo.main --robot $(ROBOT) --view $(VIEW)
 
 test: build lint ## lint, then every test, long checks in their short versions
 	@$(ENTER); exec python -m testing.suite $(PYTEST)
@@ -121,6 +128,25 @@ sbom: env audit-env ## list everything that is installed, in build/sbom.cdx.json
 lint: env ## ruff, mypy, and which way imports go
 	@$(ENTER); ruff check .; mypy; mypy env/*.py; lint-imports --no-logo --no-cache
 
+# Written pages first: they come from the code, which needs the package's own environment.
+docs-pages: build ## write the reference pages of docs from the code
+	@$(ENTER); python -m documentation
+
+docs-env:
+	@[ -e .venv-docs/complete ] || { rm -rf .venv-docs; $(PYTHON) -m venv .venv-docs; \
+	  .venv-docs/bin/python -m pip install --no-deps --requirement env/requirements-docs.txt; \
+	  touch .venv-docs/complete; }
+
+# Offline, but for the packages of its environment (.venv-docs). Sphinx checks links and anchors between
+# pages, and the last line those of the HTML that was made.
+docs: docs-pages docs-env ## the documentation site, into build/docs/html; warnings are errors
+	@env -u PYTHONPATH .venv-docs/bin/python -m sphinx --fail-on-warning --keep-going --jobs auto \
+	  --builder html docs build/docs/html; \
+	python3 documentation/links.py build/docs/html
+
+docs-links: docs-pages docs-env ## follow the links of the documentation to other sites (needs the network)
+	@env -u PYTHONPATH .venv-docs/bin/python -m sphinx --keep-going --builder linkcheck docs build/docs/links
+
 train: build ## collect demonstrations, clone them, export and evaluate (a quarter of an hour)
 	@$(ENTER); \
 	[ -e data/cube-single-demo-task2-v0.npz ] || python -m training.collect --kind demo; \
@@ -167,4 +193,4 @@ clean: ## remove the output of colcon
 	rm -rf .colcon build install log
 
 distclean: clean ## remove the environment too
-	rm -rf .venv .venvs .venv-audit .venv-kilted .venv-interop .venv-lerobot .venv-tools
+	rm -rf .venv .venvs .venv-audit .venv-docs .venv-kilted .venv-interop .venv-lerobot .venv-tools

@@ -64,7 +64,8 @@ setup(
     install_requires=['numpy', 'onnxruntime', 'pillow', 'pyyaml', 'rosbags', 'setuptools'],
     extras_require={
         'adopt': ['onnx'], 'signatures': ['cryptography'],
-        'simulation': ['imageio', 'mujoco', 'ogbench'], 'test': ['pytest']},
+        'simulation': ['imageio', 'mujoco', 'ogbench'], 'test': ['pytest'],
+        'view': ['rerun-sdk', 'rich']},
     zip_safe=True,
     author='The dfp_ros authors',
     # Issues are the contact: nobody reads mail at the address of package.xml.
@@ -94,6 +95,7 @@ setup(
             'sim_node = dfp_ros.commands:sim_node',
             'teleop_joy = dfp_ros.commands:teleop_joy',
             'teleop_keyboard = dfp_ros.commands:teleop_keyboard',
+            'view = dfp_ros.commands:view',
             'demo = dfp_ros.commands:demo',
         ],
     },

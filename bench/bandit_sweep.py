@@ -30,6 +30,7 @@ import sys
 import torch
 
 from bench.bandit.problem import actor_loss, figures, learn, make, many_positives_loss, sample
+from bench.common.arguments import count
 from training.learning.agents import drift
 from training.learning.agents.actor import Actor
 
@@ -91,8 +92,8 @@ def sweep(updates: int, seeds: int) -> dict[str, list[int]]:
 def main(arguments: list[str] | None = None) -> int:
     """Print a table, and the counts as JSON on the last line."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('--updates', type=int, default=200)
-    made.add_argument('--seeds', type=int, default=3)
+    made.add_argument('--updates', type=count, default=200)
+    made.add_argument('--seeds', type=count, default=3)
     asked = made.parse_args(arguments)
     torch.set_num_threads(1)
     print(json.dumps(sweep(asked.updates, asked.seeds)))

@@ -32,6 +32,7 @@ import sys
 
 import torch
 
+from bench.common.arguments import count, whole
 from bench.learning.cells import claimed, MARKS, measure
 from bench.learning.comparison_table import load, markdown
 from bench.learning.methods import METHODS, TASKS
@@ -51,8 +52,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add('--tasks', nargs='+', choices=TASKS, default=list(TASKS), help='tasks')
     add('--methods', nargs='+', choices=METHODS, default=list(METHODS), help='policies')
-    add('--seeds', nargs='+', type=int, default=[0, 1, 2], help='training seeds')
-    add('--episodes', type=int, default=50, help='episodes of the last evaluations')
+    add('--seeds', nargs='+', type=whole, default=[0, 1, 2], help='training seeds')
+    add('--episodes', type=count, default=50, help='episodes of the last evaluations')
     add('--runs', type=user_path, default=Path('runs/comparison'), help='folder of the runs')
     add('--results', type=user_path, default=RESULTS, help='folder of the figures')
     add('--table', action='store_true', help='print the table of the figures, and train nothing')

@@ -40,9 +40,13 @@ from scipy.stats import binomtest
 import yaml
 
 from bench import ROOT
+from bench.common.arguments import amount, count, output, share, whole
 from bench.common.machine import finish
+from dfp_ros.core.files.bounded_file import read_regular
+from dfp_ros.core.files.bounded_json import LONGEST, read_json
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.intervals import wilson_interval
+from dfp_ros.core.text.errors import explain
 from dfp_ros.node.ros.domain import free_domain
 from testing.processes.robot_learning import await_output, parameters
 from testing.processes.ros_processes import NodeProcess
@@ -71,20 +75,20 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog='python -m bench.corrections', description=(__doc__ or '').strip().splitlines()[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
-    add('--demonstrations', type=int, default=5, help='demonstrations that are cloned')
-    add('--clone-steps', type=int, default=1500, help='updates of the clone')
-    add('--episodes', type=int, default=20, help='corrected episodes')
-    add('--steps', type=int, default=1500, help='further updates')
-    add('--evaluations', type=int, default=100, help='episodes in which a policy is evaluated')
-    add('--seed', type=int, default=0, help='seed of data, networks and operator')
-    add('--person-share', type=float, default=1.0,
+    add('--demonstrations', type=count, default=5, help='demonstrations that are cloned')
+    add('--clone-steps', type=count, default=1500, help='updates of the clone')
+    add('--episodes', type=count, default=20, help='corrected episodes')
+    add('--steps', type=count, default=1500, help='further updates')
+    add('--evaluations', type=count, default=100, help='episodes in which a policy is evaluated')
+    add('--seed', type=whole, default=0, help='seed of data, networks and operator')
+    add('--person-share', type=share, default=1.0,
         help="the person's largest commands, as a share of the policy's; 0 for those of the "
         'shipped description, 0.2 to 0.3')
-    add('--real-time-factor', type=float, default=1.0,
+    add('--real-time-factor', type=amount, default=1.0,
         help='simulated seconds in a second, for a machine that is too slow')
-    add('--threads', type=int, default=0, help="PyTorch threads; 0 for PyTorch's default")
+    add('--threads', type=whole, default=0, help="PyTorch threads; 0 for PyTorch's default")
     add('--out', type=user_path, default=Path('runs/corrections'), help='folder of the stages')
-    add('--json', type=user_path, help='file for the results')
+    add('--json', type=output, help='file for the results')
     return parser.parse_args(arguments)
 
 
@@ -103,11 +107,18 @@ class Stages:
         """
         self._asked, self._out = asked, Path(asked.out)
         self._data = self._out / 'data' / 'cube-single-demo-task2-v0.npz'
-        self._out.mkdir(parents=True, exist_ok=True)
         file, wanted = self._out / SETTINGS, _settings(asked)
-        if not file.exists():
-            write_json(file, wanted)
-        found = json.loads(file.read_text())
+        try:
+            self._out.mkdir(parents=True, exist_ok=True)
+            if not file.exists():
+                write_json(file, wanted)
+            found = read_json(read_regular(file, LONGEST))
+        except (OSError, ValueError) as error:
+            raise StageError(
+                f'{self._out}: is no folder of the stages ({explain(error)}); name another one '
+                'with --out') from error
+        if not isinstance(found, dict):
+            raise StageError(f'{file}: found no settings; name another folder with --out')
         for name, value in wanted.items():
             if found.get(name) != value:
                 raise StageError(

@@ -31,6 +31,7 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 import numpy as np
 
 # `python -m bench.envelope` puts the script's folder on the path, not the checkout.
+from bench.common.arguments import count, output, whole
 from bench.common.machine import finish
 from dfp_ros.core.hung_calls import ended_by_interrupts
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
@@ -176,10 +177,10 @@ def table(rows: list[dict[str, Any]]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
-    parser.add_argument('--episodes', type=int, default=500, help='episodes of each policy')
-    parser.add_argument('--seed', type=int, default=500_000, help='seed of the first episode')
-    parser.add_argument('--environments', type=int, default=2)
-    parser.add_argument('--json', type=Path, help='also write the results to this JSON file')
+    parser.add_argument('--episodes', type=count, default=500, help='episodes of each policy')
+    parser.add_argument('--seed', type=whole, default=500_000, help='seed of the first episode')
+    parser.add_argument('--environments', type=count, default=2)
+    parser.add_argument('--json', type=output, help='also write the results to this JSON file')
     parser.add_argument('--policies', nargs='*', default=POLICIES)
     asked = parser.parse_args(arguments)
     rows = []

@@ -32,6 +32,7 @@ import sys
 import tempfile
 
 from bench import ROOT
+from bench.common.arguments import output
 from bench.common.machine import machine
 from testing.faults.groups import GROUPS
 from testing.faults.robots import ROBOTS
@@ -81,8 +82,8 @@ def main() -> int:
     """Print the tables, and write them if requested."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('--groups', nargs='+', choices=GROUPS, default=list(GROUPS))
-    made.add_argument('--docs', type=Path, help='Markdown file to write the tables to')
-    made.add_argument('--json', type=Path, help='write the results to this JSON file')
+    made.add_argument('--docs', type=output, help='Markdown file to write the tables to')
+    made.add_argument('--json', type=output, help='write the results to this JSON file')
     asked = made.parse_args()
     outcomes = []
     for robot in ROBOTS:

@@ -36,6 +36,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from bench.common.arguments import output
 from bench.common.distribution import distribution
 from bench.common.machine import finish
 from bench.common.turns import in_turns, tight
@@ -145,7 +146,7 @@ def main() -> int:
     """Print a table, and write the results to JSON if requested."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('--quick', action='store_true', help='quick run with a tenth of the calls')
-    made.add_argument('--json', type=Path, help='write the results to this JSON file')
+    made.add_argument('--json', type=output, help='write the results to this JSON file')
     asked = made.parse_args()
     calls = QUICK_CALLS if asked.quick else CALLS
     with tempfile.TemporaryDirectory() as folder:

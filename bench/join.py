@@ -35,6 +35,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from bench.common.arguments import count, output
 from bench.common.machine import finish
 from bench.common.process import is_real_time, REAL_TIME
 from testing.faults.cell import FaultCell
@@ -127,10 +128,10 @@ def with_table(page: str, rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Print a line per kind."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('--joins', type=int, default=20, help='joins of each kind')
+    made.add_argument('--joins', type=count, default=20, help='joins of each kind')
     made.add_argument('--fifo', action='store_true', help='real-time priority, if granted')
-    made.add_argument('--json', type=Path, help='write the results to this JSON file')
-    made.add_argument('--docs', type=Path, help='Markdown file to write the table to')
+    made.add_argument('--json', type=output, help='write the results to this JSON file')
+    made.add_argument('--docs', type=output, help='Markdown file to write the table to')
     asked = made.parse_args()
     rows = []
     print(f'{"":26}{"joins":>6}{"with a gap of 50 ms or more":>29}{"longest, ms":>13}')

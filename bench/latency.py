@@ -65,6 +65,7 @@ import numpy as np
 from numpy.typing import NDArray
 import torch
 
+from bench.common.arguments import amount, output
 from bench.common.distribution import distribution
 from bench.common.machine import finish
 from bench.common.turns import in_turns, paced, tight, wait_until
@@ -351,9 +352,9 @@ def parser() -> argparse.ArgumentParser:
     """Return the command-line parser."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('--parts', nargs='+', choices=PARTS, default=PARTS, help='parts to measure')
-    made.add_argument('--rate', type=float, default=200.0, help='rate of the paced rhythm in Hz')
+    made.add_argument('--rate', type=amount, default=200.0, help='rate of the paced rhythm in Hz')
     made.add_argument('--quick', action='store_true', help='quick run of half a minute')
-    made.add_argument('--json', type=Path, help='write the results to this JSON file')
+    made.add_argument('--json', type=output, help='write the results to this JSON file')
     return made
 
 

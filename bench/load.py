@@ -37,6 +37,7 @@ import time
 
 import numpy as np
 
+from bench.common.arguments import count
 from bench.common.machine import machine
 from training.common.files import atomic_path
 from training.data.formats.ogbench.scenes import SCENES
@@ -99,8 +100,8 @@ def _status(key: str) -> float:
 def main(arguments: list[str] | None = None) -> int:
     """Print a table, and the results as JSON on the last line."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('--transitions', type=int, default=1_000_000)
-    made.add_argument('--loads', type=int, default=3, help='loads, each in a separate process')
+    made.add_argument('--transitions', type=count, default=1_000_000)
+    made.add_argument('--loads', type=count, default=3, help='loads, each in a separate process')
     made.add_argument('--file', type=Path, help='file to create, or to use if it exists')
     asked = made.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:

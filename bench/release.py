@@ -36,6 +36,7 @@ import jax
 import numpy as np
 import torch
 
+from bench.common.arguments import count
 from bench.common.machine import machine
 from bench.learning.release_update import drift, make_update
 from bench.update import ACTION, cases, make_agent, OBSERVATION, transitions
@@ -94,8 +95,8 @@ def measure(config: TrainConfig, improving: bool, updates: int) -> dict[str, flo
 def main(arguments: list[str] | None = None) -> int:
     """Print a table, and the results as JSON on the last line."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('--threads', type=int, default=2, help='of torch; JAX uses all processors')
-    made.add_argument('--updates', type=int, default=20, help='timed updates of each case')
+    made.add_argument('--threads', type=count, default=2, help='of torch; JAX uses all processors')
+    made.add_argument('--updates', type=count, default=20, help='timed updates of each case')
     asked = made.parse_args(arguments)
     torch.set_num_threads(asked.threads)
     memory.keep()

@@ -31,8 +31,8 @@ import sys
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from bench.common.arguments import count, output, source, whole
 from bench.common.palette import BLUE, GREY, ORANGE
-from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.policy.policy_file import read_spec
 from dfp_ros.sim.simulation.make_simulation import make_simulation
 from dfp_ros.sim.simulation.rendering import FrameServer, RenderingError, write_gif
@@ -103,12 +103,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         description=(__doc__ or '').strip().splitlines()[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
-    add('policies', nargs=2, type=user_path, help='policy files')
+    add('policies', nargs=2, type=source, help='policy files')
     add('--titles', nargs=2, default=['cloning', 'DFP'], help='their names in the animation')
-    add('--episodes', type=int, default=100, help='episodes of the evaluation')
-    add('--drawn', type=int, default=4, help='number of episodes in the animation')
-    add('--seed', type=int, default=100_000, help='seed of the first episode')
-    add('--out', type=user_path, default=Path('results/side_by_side.gif'), help='GIF file')
+    add('--episodes', type=count, default=100, help='episodes of the evaluation')
+    add('--drawn', type=count, default=4, help='number of episodes in the animation')
+    add('--seed', type=whole, default=100_000, help='seed of the first episode')
+    add('--out', type=output, default=Path('results/side_by_side.gif'), help='GIF file')
     return parser.parse_args(arguments)
 
 

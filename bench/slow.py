@@ -45,6 +45,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.common.arguments import amount, output
 from bench.common.machine import finish
 from bench.common.process import REAL_TIME
 from dfp_ros.core.control.decision import State
@@ -205,13 +206,13 @@ def main(arguments: list[str] | None = None) -> int:
     """
     made = argparse.ArgumentParser(
         prog='python -m bench.slow', description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('--seconds', type=float, default=60.0, help='duration of each run')
+    made.add_argument('--seconds', type=amount, default=60.0, help='duration of each run')
     made.add_argument(
         '--fifo', action='store_true',
         help='real-time priority for the node and its inference, if granted; the scripted robot '
              'has none, and needs a processor of its own')
     made.add_argument('--quick', action='store_true', help='quick run of some seconds')
-    made.add_argument('--json', type=Path, help='write the results to this JSON file')
+    made.add_argument('--json', type=output, help='write the results to this JSON file')
     asked = made.parse_args(arguments)
     conditions = CONDITIONS[:2] if asked.quick else CONDITIONS
     seconds = 4.0 if asked.quick else asked.seconds

@@ -35,6 +35,7 @@ from typing import Any
 
 import onnx
 
+from bench.common.arguments import amount, count, output, source
 from bench.common.machine import finish
 from bench.common.process import is_real_time, REAL_TIME, resident_kb
 from dfp_ros.spec import METADATA_KEY, PolicySpec
@@ -92,16 +93,16 @@ def run(cell: Cell, kind: str, swaps: int, interval: float, good: list[Path],
 def main() -> int:
     """Print a table, and write the results to JSON if requested."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('policy', type=Path)
-    made.add_argument('--rate', type=float, default=200.0, help='Hz')
-    made.add_argument('--swaps', type=int, default=50, help='swaps per run')
-    made.add_argument('--interval', type=float, default=0.2, help='seconds between swaps')
-    made.add_argument('--rounds', type=int, default=3)
+    made.add_argument('policy', type=source)
+    made.add_argument('--rate', type=amount, default=200.0, help='Hz')
+    made.add_argument('--swaps', type=count, default=50, help='swaps per run')
+    made.add_argument('--interval', type=amount, default=0.2, help='seconds between swaps')
+    made.add_argument('--rounds', type=count, default=3)
     made.add_argument(
         '--fifo', action='store_true',
         help="real-time priority for the node, against the machine's other load, if granted")
     made.add_argument('--quick', action='store_true', help='quick run of some seconds')
-    made.add_argument('--json', type=Path, help='write the results to this JSON file')
+    made.add_argument('--json', type=output, help='write the results to this JSON file')
     asked = made.parse_args()
     if asked.quick:
         asked.swaps, asked.interval, asked.rounds = 10, 0.1, 1

@@ -40,6 +40,7 @@ import torch
 from torch._inductor.utils import fresh_cache
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.common.arguments import count
 from bench.common.machine import machine
 from training.common import memory
 from training.config import TrainConfig
@@ -219,10 +220,10 @@ def rows(name: str, found: dict[str, float]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Print a table, and the results as JSON on the last line."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('--threads', type=int, default=2)
-    made.add_argument('--updates', type=int, default=40, help='timed updates of each case')
+    made.add_argument('--threads', type=count, default=2)
+    made.add_argument('--updates', type=count, default=40, help='timed updates of each case')
     made.add_argument('--policy', default='dfp', choices=tuple(ACTORS))
-    made.add_argument('--replay', type=int, default=1_000_000, help='transitions of the buffer')
+    made.add_argument('--replay', type=count, default=1_000_000, help='transitions of the buffer')
     made.add_argument(
         '--compile', action=argparse.BooleanOptionalAction, default=True,
         help='also measure the compiled agent (minutes)')

@@ -42,7 +42,6 @@ import itertools
 import math
 import multiprocessing
 import os
-from pathlib import Path
 import subprocess
 import sys
 import threading
@@ -55,6 +54,7 @@ from rclpy.node import Node
 from rclpy.task import Future
 from sensor_msgs.msg import JointState
 
+from bench.common.arguments import amount, output
 from bench.common.distribution import distribution
 from bench.common.machine import finish
 from bench.common.sleep import sleep_until
@@ -249,10 +249,10 @@ def may_fifo() -> bool:
 def main() -> int:
     """Print a table, and write the results to JSON if requested."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('--seconds', type=float, default=10.0, help='of each condition')
+    made.add_argument('--seconds', type=amount, default=10.0, help='of each condition')
     made.add_argument('--quick', action='store_true', help='half a second each, and fewer')
     made.add_argument('--only', default='', help='only this way of waking up')
-    made.add_argument('--json', type=Path, help='write the results to this JSON file')
+    made.add_argument('--json', type=output, help='write the results to this JSON file')
     asked = made.parse_args()
     seconds = 0.5 if asked.quick else asked.seconds
     if not (math.isfinite(seconds) and 0.1 <= seconds <= 3600):

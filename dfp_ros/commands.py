@@ -110,3 +110,8 @@ def teleop_joy() -> int:
 def teleop_keyboard() -> int:
     """Take a robot over by keyboard."""
     return _run('dfp_ros.tools.teleop.keyboard')
+
+
+def view() -> int:
+    """Show a policy node or a recording."""
+    return _run('dfp_ros.tools.view.main')

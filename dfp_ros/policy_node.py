@@ -36,6 +36,7 @@ from dfp_ros.core.hung_calls import leave
 from dfp_ros.core.planning.background_planner import BackgroundPlanner
 from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.settings.node import Settings
+from dfp_ros.core.settings.setting import SettingsError
 from dfp_ros.core.text.errors import explain
 from dfp_ros.core.text.printable import printable, TEXT
 from dfp_ros.node.commanding.command_publishers import CommandPublishers
@@ -257,20 +258,28 @@ class PolicyNode(GuardedNode):
             self.get_logger().warning(text)
         shadow = None
         if settings.shadow:
-            shadow = self._load(replace(settings, policy=settings.shadow), robot)
+            shadow = self._load(replace(settings, policy=settings.shadow), robot, 'shadow')
         fallback = None
         if settings.fallback.policy:
-            fallback = self._load(replace(settings, policy=settings.fallback.policy), robot)
+            fallback = self._load(
+                replace(settings, policy=settings.fallback.policy), robot, 'fallback.policy')
             require_latency(fallback)
         self._open(loop, shadow, fallback)
         return loop
 
-    def _load(self, settings: Settings, robot: RobotDescription) -> ControlLoop:
-        """Load a policy while there are no ticks."""
-        file = self._files.read_policy(settings.policy)
-        self._files.say_what_changed(settings.policy, file)
-        return load_control_loop(
-            PendingPolicy(settings, file=file), robot, try_out=self._files.try_out)
+    def _load(
+            self, settings: Settings, robot: RobotDescription,
+            name: str = 'policy') -> ControlLoop:
+        """Load the policy of a parameter while there are no ticks."""
+        try:
+            file = self._files.read_policy(settings.policy)
+            self._files.say_what_changed(settings.policy, file)
+            return load_control_loop(
+                PendingPolicy(settings, file=file), robot, try_out=self._files.try_out)
+        except Exception as error:
+            if name == 'policy':
+                raise
+            raise SettingsError(f'parameter {name}: {explain(error)}') from error
 
     def _open(
             self, loop: ControlLoop, shadow: ControlLoop | None,

@@ -27,7 +27,6 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 import json
-from pathlib import Path
 import sys
 import time
 
@@ -47,6 +46,7 @@ from bench.bandit.problem import (
     POINTS,
     sample,
 )
+from bench.common.arguments import count, output, whole
 from training.learning.agents.actor import Actor
 
 
@@ -122,9 +122,9 @@ def run(case: Case, updates: int, seed: int, learnt: dict[str, Actor]) -> Course
 def main(arguments: list[str] | None = None) -> int:
     """Print a table, draw the figure, and print the results as JSON on the last line."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('--out', type=Path, help='figure file to write')
-    made.add_argument('--updates', type=int, default=1500)
-    made.add_argument('--seed', type=int, default=0)
+    made.add_argument('--out', type=output, help='figure file to write')
+    made.add_argument('--updates', type=count, default=1500)
+    made.add_argument('--seed', type=whole, default=0)
     asked = made.parse_args(arguments)
     torch.set_num_threads(1)
     torch.manual_seed(asked.seed)

@@ -37,6 +37,7 @@ os.environ.setdefault('MUJOCO_GL', 'disable')  # nothing is drawn
 import torch
 
 from bench import ROOT
+from bench.common.arguments import amount, count, output
 from bench.common.machine import machine
 from bench.gpu.checks import drift_gradients, one_update
 from bench.gpu.page import page
@@ -122,11 +123,11 @@ def main(arguments: list[str] | None = None) -> int:
         prog='python -m bench.gpu', description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('--device', choices=('cuda', 'cpu'), default='cuda')
     made.add_argument('--quick', action='store_true', help='tiny sizes, no times of updates')
-    made.add_argument('--minutes', type=float, default=9.0, help='duration of the training')
-    made.add_argument('--steps', type=int, help='updates of the training instead')
+    made.add_argument('--minutes', type=amount, default=9.0, help='duration of the training')
+    made.add_argument('--steps', type=count, help='updates of the training instead')
     made.add_argument('--data', type=Path, default=DATA, help='play data; collected if missing')
-    made.add_argument('--json', type=Path, help='JSON file for the results')
-    made.add_argument('--out', type=Path, help='page to write')
+    made.add_argument('--json', type=output, help='JSON file for the results')
+    made.add_argument('--out', type=output, help='page to write')
     made.add_argument('--page-only', action='store_true', help='write the page from the results')
     asked = made.parse_args(arguments)
     file = asked.json or ROOT / 'bench' / 'results' / 'gpu.json'

@@ -49,6 +49,7 @@ import onnx
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 
+from bench.common.arguments import amount, count, output, source
 from bench.common.machine import finish
 from bench.loop.condition import Condition, full, quick
 from bench.loop.goals import describe, judge
@@ -157,16 +158,17 @@ def line(row: dict[str, Any]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Print a table and the goals, and write the results to JSON if requested."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('--policy', type=Path, help='policy to measure (default: an untrained one)')
-    made.add_argument('--candidates', type=int, default=1, help='candidates per chunk')
+    made.add_argument(
+        '--policy', type=source, help='policy to measure (default: an untrained one)')
+    made.add_argument('--candidates', type=count, default=1, help='candidates per chunk')
     made.add_argument(
         '--parameter', nargs='+', default=[], metavar='NAME:=VALUE', type=parameter,
         help='additional node parameter, for example realtime.rehearsal:=1000')
-    made.add_argument('--seconds', type=float, help='of each measurement (default: 60, quick: 2)')
+    made.add_argument('--seconds', type=amount, help='of each measurement (default: 60, quick: 2)')
     made.add_argument('--quick', action='store_true', help='quick run of under a minute')
     made.add_argument('--only', nargs='+', default=[], metavar='TEXT', help=(
         'only conditions whose names contain one of these texts, for example "200 Hz, none"'))
-    made.add_argument('--json', type=Path, help='write the results to this JSON file')
+    made.add_argument('--json', type=output, help='write the results to this JSON file')
     asked = made.parse_args(arguments)
     plan = quick(asked.seconds or 2) if asked.quick else full(asked.seconds or 60)
     plan = [each for each in plan

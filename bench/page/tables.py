@@ -170,37 +170,29 @@ def soak(results: Results) -> str:
 
 
 def headline(results: Results) -> str:
-    """Format the README's table of the main results."""
+    """Format the README's table of the main results; docs/performance.md has all."""
     lines = []
-    answers = rows_of(results, 'latency')
-    for name, wanted in (
-            ('one inference, back to back', {'policy': 'paper'}),
-            ('the same with a flow policy of 10 steps', {'policy': 'flow-10'})):
-        row = find(answers, part='ode', candidates=1, **wanted)
-        if row is not None:
-            lines.append([name, *figures(row['inference'])])
+    answer = find(rows_of(results, 'latency'), part='ode', candidates=1, policy='paper')
+    if answer is not None:
+        lines.append(['one inference, back to back', *figures(answer['inference'])])
     rows = rows_of(results, 'loop')
+    wanted = {'rate': 200, 'load': 'none', 'fifo': False, 'trigger': 'timer'}
+    node, timer = (find(rows, kind=kind, **wanted) for kind in ('node', 'timer'))
     best = find(rows, kind='node', rate=200, load='none', fifo=True, early=EARLY,
                 rehearsal=REHEARSAL)
-    for rate in (200, 1000):
-        wanted = {'rate': rate, 'load': 'none', 'fifo': False, 'trigger': 'timer'}
-        node, timer = (find(rows, kind=kind, **wanted) for kind in ('node', 'timer'))
-        if node is None:
-            continue
-        name = f'{rate:,} Hz'
-        if rate == 200 and 'inference' in node:
-            lines.append([f'one inference, in the loop at {name}', *figures(node['inference'])])
-        if rate == 200 and 'deadline_to_command' in node:
-            lines.append([f'from the deadline to the command at {name}',
-                          *figures(node['deadline_to_command'])])
-        if rate == 200 and best is not None:
-            lines.append(['the same with real-time priority, early wake-up and cache warm-up; '
-                          f'{best["missed"]:,} of {best["ticks"]:,} ticks missed',
-                          *figures(best['deadline_to_command'])])
-        lines += [
-            [f'error of the period at {name}, {words}; {row["missed"]:,} of {row["ticks"]:,} '
-             'ticks missed', *figures(row['period_error'])]
-            for words, row in (('the node', node), ('a bare rclpy timer', timer)) if row]
+    if node is not None and 'inference' in node:
+        lines.append(['one inference, in the loop at 200 Hz', *figures(node['inference'])])
+    if node is not None and 'deadline_to_command' in node:
+        lines.append(['from the deadline to the command at 200 Hz',
+                      *figures(node['deadline_to_command'])])
+    if best is not None:
+        lines.append(['the same with real-time priority, early wake-up and cache warm-up; '
+                      f'{best["missed"]:,} of {best["ticks"]:,} ticks missed',
+                      *figures(best['deadline_to_command'])])
+    lines += [
+        [f'error of the period at 200 Hz, {words}; {row["missed"]:,} of {row["ticks"]:,} '
+         'ticks missed', *figures(row['period_error'])]
+        for words, row in (('the node', node), ('a bare rclpy timer', timer)) if row]
     if not lines:
         return 'Not measured yet: `make bench`.'
     return markdown(['us', *(head for head, _ in POINTS)], lines, 1)

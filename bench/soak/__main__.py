@@ -45,6 +45,7 @@ import numpy as np
 from std_msgs.msg import Float64MultiArray
 from tqdm import tqdm
 
+from bench.common.arguments import amount, output, whole
 from bench.common.machine import finish
 from bench.common.process import busy_seconds, counts, is_real_time, REAL_TIME
 from bench.soak.faults import SoakFaults
@@ -253,19 +254,19 @@ def soak(
 def main() -> int:
     """Print the verdict, and write the results if requested."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
-    made.add_argument('--minutes', type=float, default=60.0)
-    made.add_argument('--interval', type=float, default=60.0, help='seconds between two faults')
+    made.add_argument('--minutes', type=amount, default=60.0)
+    made.add_argument('--interval', type=amount, default=60.0, help='seconds between two faults')
     made.add_argument(
-        '--warm-up', type=int, default=3, help='rounds of all faults before, without pauses')
-    made.add_argument('--every', type=float, default=5.0, help='seconds between two samples')
+        '--warm-up', type=whole, default=3, help='rounds of all faults before, without pauses')
+    made.add_argument('--every', type=amount, default=5.0, help='seconds between two samples')
     made.add_argument(
         '--robot', choices=[robot.name for robot in ROBOTS], default='positions',
         help='kind of the commands')
     made.add_argument(
         '--fifo', action='store_true',
         help="real-time priority for the node, against the machine's other load, if granted")
-    made.add_argument('--json', type=Path, help='write the results to this JSON file')
-    made.add_argument('--png', type=Path, help='write the figure to this file')
+    made.add_argument('--json', type=output, help='write the results to this JSON file')
+    made.add_argument('--png', type=output, help='write the figure to this file')
     asked = made.parse_args()
     if 60 * asked.minutes / asked.interval < _FEWEST:
         made.error(

@@ -35,13 +35,13 @@ from collections.abc import Callable, Iterator
 import contextlib
 import gc
 import multiprocessing
-from pathlib import Path
 import sys
 import time
 from typing import Any
 
 import rclpy
 
+from bench.common.arguments import amount, output
 from bench.common.distribution import distribution
 from bench.common.machine import finish
 from bench.tick.cell import Cell, SHIPPED
@@ -155,11 +155,11 @@ def main() -> int:
     """Print a table per policy, and write the results to JSON if requested."""
     made = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
     made.add_argument('policies', nargs='*', choices=[*SHIPPED, []], help='default: all')
-    made.add_argument('--rate', type=float, default=200.0, help='Hz')
-    made.add_argument('--seconds', type=float, default=10.0, help='duration of each run in s')
+    made.add_argument('--rate', type=amount, default=200.0, help='Hz')
+    made.add_argument('--seconds', type=amount, default=10.0, help='duration of each run in s')
     made.add_argument('--decisions', action='store_true', help='also publish decisions')
     made.add_argument('--quick', action='store_true', help='quick run of a few seconds')
-    made.add_argument('--json', type=Path, help='write the results to this JSON file')
+    made.add_argument('--json', type=output, help='write the results to this JSON file')
     asked = made.parse_args()
     calls = round(asked.rate * (1.5 if asked.quick else asked.seconds))
     rhythms = {'paced': asked.rate, 'tight': None}

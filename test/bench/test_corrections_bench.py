@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ import pytest
 pytest.importorskip('torch')
 pytest.importorskip('rclpy')
 
-from bench.corrections import parse, StageError, Stages, table
+from bench.corrections import parse, SETTINGS, StageError, Stages, table
 
 
 def evaluation(*solved: bool) -> dict[str, Any]:
@@ -52,6 +53,21 @@ def test_a_folder_has_one_set_of_settings(tmp_path: Path) -> None:
     Stages(parse(['--out', str(tmp_path), '--json', 'other.json']))
     with pytest.raises(StageError, match='episodes: found 20, asked for 21; the stages there are'):
         Stages(parse(['--out', str(tmp_path), '--episodes', '21']))
+
+
+def test_a_folder_that_is_none(tmp_path: Path) -> None:
+    """A file, a FIFO, or settings that are none: refused, with a remedy."""
+    file = tmp_path / 'file'
+    file.touch()
+    os.mkfifo(tmp_path / SETTINGS)
+    for out in (file, tmp_path):
+        with pytest.raises(StageError, match='is no folder of the stages .* with --out'):
+            Stages(parse(['--out', str(out)]))
+    (tmp_path / SETTINGS).unlink()
+    for text in ('{', '[1]'):
+        (tmp_path / SETTINGS).write_text(text)
+        with pytest.raises(StageError, match='name another'):
+            Stages(parse(['--out', str(tmp_path)]))
 
 
 def test_what_is_done_is_not_done_again(

@@ -18,13 +18,10 @@ from __future__ import annotations
 from pathlib import Path
 import re
 
-import tomllib
-
 from testing import ROOT
 
 PAGE = (ROOT / 'docs' / 'architecture.md').read_text()
 PATH = re.compile(r'`((?:dfp_ros|training|test|testing|bench|config)/[\w/.]*)`')
-ARROW = re.compile(r'^\s+(\w+(?: --> \w+)+)$', re.M)
 
 
 def rooms(top: str) -> set[str]:
@@ -55,19 +52,3 @@ def test_every_room_is_named() -> None:
     inside = {str(Path(path)) for path in named}
     for room in rooms('dfp_ros') | rooms('training'):
         assert any(room == each or room.startswith(f'{each}/') for each in inside), room
-
-
-def test_the_picture_draws_the_contracts() -> None:
-    """Its chains of rooms are those that import-linter checks, in the same order."""
-    contracts = tomllib.loads((ROOT / 'pyproject.toml').read_text())['tool']['importlinter']
-    layers = contracts['contracts'][0]['layers']
-    chains = [chain.split(' --> ') for chain in ARROW.findall(PAGE.split('```')[1])]
-    drawn = {rooms[0]: rooms for rooms in chains if len(rooms) > 2}
-    for floor, first in (
-            ('sim', 'demo'), ('tools', 'evaluation'), ('node', 'swap'), ('core', 'control')):
-        checked = [
-            layer.split('.')[2] for layer in layers
-            if layer.startswith(f'dfp_ros.{floor}.') and '|' not in layer
-            and (ROOT / layer.replace('.', '/')).is_dir()]
-        assert drawn[first] == [room for room in checked if room not in ('files', 'text') or (
-            floor == 'node')], floor

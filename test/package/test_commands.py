@@ -32,7 +32,7 @@ from dfp_ros.node.ros.domain import free_domain
 COMMANDS = (
     'adopt', 'demo', 'describe', 'episode_manager', 'evaluate_on_robot', 'mark_episodes',
     'policy_node', 'preflight', 'recorder', 'replay', 'scripted_operator', 'sim_node',
-    'teleop_joy', 'teleop_keyboard')
+    'teleop_joy', 'teleop_keyboard', 'view')
 
 
 def run(command: str, *arguments: str, **environment: str | None) -> tuple[int, str]:

@@ -24,8 +24,11 @@ import pytest
 from testing import ROOT
 from training.presets import PRESETS
 
-PAGES = sorted([ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *ROOT.glob('docs/*.md'),
-                *ROOT.glob('models/*.md')])
+PAGES = sorted([
+    ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *ROOT.glob('docs/*.md'),
+    *ROOT.glob('models/*.md')])
+#: Written from the code, with placeholders in their commands.
+GENERATED = sorted(ROOT.glob('docs/reference/*.md'))
 STARTS = r'(?:\$ )?((?:ros2|python|torchrun|make)\b'
 BLOCK = re.compile(rf'^    {STARTS}.*(?:\\\n.*)*)$', re.MULTILINE)
 INLINE = re.compile(rf'`{STARTS} [^`]*)`')
@@ -177,7 +180,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r'[^\w -]', '', title.lower()).replace(' ', '-') for title in titles}
 
 
-@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize('page', [*PAGES, *GENERATED], ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     """Files are there, and headings within them."""
     for target in re.findall(r'\]\(([^)\s]+)\)', page.read_text()):

@@ -108,7 +108,7 @@ def test_the_install_space_stands_alone(install_space):
         'dfp_ros evaluate_on_robot', 'dfp_ros mark_episodes', 'dfp_ros policy_node',
         'dfp_ros preflight', 'dfp_ros recorder', 'dfp_ros replay',
         'dfp_ros scripted_operator', 'dfp_ros sim_node', 'dfp_ros teleop_joy',
-        'dfp_ros teleop_keyboard']
+        'dfp_ros teleop_keyboard', 'dfp_ros view']
 
 
 @pytest.fixture

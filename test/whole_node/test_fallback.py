@@ -24,6 +24,7 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+from lifecycle_msgs.msg import Transition
 from std_srvs.srv import Trigger
 
 from dfp_ros.core.control.decision import State
@@ -32,7 +33,7 @@ from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.settings.fallback import FALLBACK_REASONS, FallbackSettings
 from dfp_ros.core.settings.setting import SettingsError
 from testing.faults.cell import FaultCell
-from testing.faults.robots import CUBE
+from testing.faults.robots import CUBE, POSITION_ARM
 from testing.policies.endless_policy import write_endless_policy
 from testing.policies.small_policy import write_policy
 
@@ -110,3 +111,16 @@ def test_it_takes_over_again_after_a_rollback(tmp_path: Path) -> None:
         assert policy_number(cell.standing['sha256']) in numbers
         assert len(numbers) == 1
         assert cell.standing['name'] == 'test'
+
+        # What cannot take over is said when the node is configured.
+        for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP):
+            assert cell.answer(cell.ask_to_change(transition)).success
+        assert cell.set(policy=str(careful)).successful
+        assert cell.answer(cell.ask_to_change(Transition.TRANSITION_CONFIGURE)).success
+        assert 'careful.onnx is the policy itself, so nothing takes over' in cell.process.output
+        assert cell.answer(cell.ask_to_change(Transition.TRANSITION_CLEANUP)).success
+        other = write_policy(tmp_path / 'other.onnx', POSITION_ARM.spec)
+        assert cell.set(fallback__policy=str(other)).successful
+        assert not cell.answer(cell.ask_to_change(Transition.TRANSITION_CONFIGURE)).success
+        assert 'cannot configure: parameter fallback.policy: observation field 0: policy' in (
+            cell.process.output)

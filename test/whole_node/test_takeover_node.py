@@ -87,9 +87,12 @@ def require_fresh_plans(decisions: list[RecordedDecision]) -> int:
 
 def test_a_person_takes_over_and_gives_back(policies: list[Path], tmp_path: Path) -> None:
     """Without a jump, at any time; and the recording is replayed bit for bit."""
-    with TakenOverCell(policies[0]) as cell, NodeProcess(
+    text, robot = DESCRIPTION.read_text(), tmp_path / 'robot.yaml'
+    assert (by_target := '- action: grip\n      meaning: target') in text
+    robot.write_text(text.replace(by_target, '- action: grip\n      meaning: increment'))
+    with TakenOverCell(policies[0], robot=robot) as cell, NodeProcess(
             'dfp_ros.tools.recording.recorder', cell.domain, '--ros-args',
-            '-p', f'robot:={DESCRIPTION}', '-p', f'out:={tmp_path / "bag"}') as recorder:
+            '-p', f'robot:={robot}', '-p', f'out:={tmp_path / "bag"}') as recorder:
         cell.wait_for_policy(10)
         cell.peer.wait_for(lambda: 'recording' in recorder.output.lower())
         random = np.random.default_rng(3)
@@ -142,12 +145,25 @@ def test_a_person_takes_over_and_gives_back(policies: list[Path], tmp_path: Path
         cell.is_held, cell.silent = False, set()
         cell.wait_for_policy(5)
         decisions = cell.decisions
+
+        # After a reset nobody knows where the grip is, until the policy has commanded it.
+        cell.is_held = True
+        cell.wait_for_person(3)
+        cell.peer.call(Trigger, 'dfp_policy/reset')
+        unknown = cell.wait_for(lambda each: Reason.UNMEASURED in each.reason, 5)
+        assert {each.state for each in unknown[-5:]} == {State.HOLD}
+        assert {each.sent is None for each in unknown[-5:]} == {True}
+        cell.is_held = False
+        cell.wait_for_policy(3)
+        cell.is_held = True
+        cell.wait_for_person(3)
         assert recorder.stop() == 0, recorder.output
         assert 'a person commands' in cell.process.output
+        assert 'command[7] has stop: keep, was never commanded' in cell.process.output
     require_limits(decisions)
     assert require_fresh_plans(decisions) >= 9
     assert replay([str(tmp_path / 'bag'), '--policy', str(policies[0]),
-                   '--robot', str(DESCRIPTION)]) == 0
+                   '--robot', str(robot)]) == 0
 
 
 def test_an_episode_that_begins_in_the_hands_of_a_person(

@@ -26,7 +26,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from dfp_ros.core.control.decision_row import read_decision
-from dfp_ros.core.control.episode_marks import MARKS
+from dfp_ros.core.control.episode_marks import MARKS, START
+from dfp_ros.core.text.printable import listed
 from dfp_ros.resources import load_robot
 from dfp_ros.spec import PolicySpec
 from training.common.files import write_json
@@ -105,6 +106,11 @@ class Learner:
         self._last_news = self._began
         self._silent = False
         self._misfit = ''
+        # Hash of the robot description at the beginning, and whether the node has another now.
+        self._robot, self._is_other = '', False
+        self._folder = _identity(out)
+        # Publishers of marks that were said to contradict each other.
+        self._markers: list[str] = []
         self._is_lockstep = False
         self._swap_at_end = False
         self._seen, self._told = (0, 0), (-1, -1)
@@ -151,6 +157,7 @@ class Learner:
                     '~/policy; start it, or name it with --policy-node')
         if self._changes.status:
             self._require_fit(self._changes.status)
+            self._robot = _robot_of(self._changes.status)
             self._live = self._make_live(self._find_relative(self._changes.status))
             self._releases.begin()
             for news in early:
@@ -166,9 +173,15 @@ class Learner:
         :raises LearnerError: If another learner has taken the node.
         """
         while not stop() and not self._is_done:
-            self._take(0.0 if self._backlog else _BEAT)
-            self._learn_next()
-            self._release()
+            self._require_folder()
+            try:
+                self._take(0.0 if self._backlog else _BEAT)
+                self._learn_next()
+                self._release()
+            except OSError:
+                # A folder that was moved a moment ago, more likely than a file in it.
+                self._require_folder()
+                raise
             self._tell()
             if self._link.rival:
                 raise LearnerError(
@@ -282,12 +295,38 @@ class Learner:
                 f'{node}: found a policy with a period of {other.period:g} s, expected '
                 f'{spec.period:g} s; start the node with a policy exported from the run')
 
+    def _require_same_robot(self, status: dict[str, Any]) -> None:
+        """Require the robot description of the beginning, and learn nothing from another."""
+        if not self._robot:
+            return
+        was_other, self._is_other = self._is_other, _robot_of(status) != self._robot
+        if self._is_other and not was_other:
+            self._add(*self._live.give_up('another robot'))
+        if self._is_other:
+            raise LearnerError(
+                f'{self._link.policy_node}: found another robot description than at the '
+                'beginning, so that its commands may mean something else; start the node with '
+                'that one again, or start this learner again')
+
+    def _require_folder(self) -> None:
+        """
+        Require that the folder is still the one of the beginning.
+
+        :raises LearnerError: If it is not: a new one there would have none of what was learned.
+        """
+        if _identity(self._out) != self._folder:
+            raise LearnerError(
+                f'{self._out}: was removed, moved or replaced while the learner ran, and nothing '
+                'more is written there; what was learned since the last checkpoint is lost. Put '
+                'the folder back and start again, or name another one with --out')
+
     def _watch_fit(self) -> None:
         """Say once that the node has changed, or was replaced, so that it does not fit."""
         misfit = ''
         try:
             if self._changes.status:
                 self._require_fit(self._changes.status)
+                self._require_same_robot(self._changes.status)
         except LearnerError as error:
             misfit = str(error)
         if misfit and misfit != self._misfit:
@@ -317,11 +356,24 @@ class Learner:
             return
         elif news.kind == 'mark':
             if news.content in MARKS:
+                self._watch_marks(news.content)
                 rows, episode = self._live.mark(news.content)
                 self._add(rows, episode)
             self._seen = self._seen[0], self._seen[1] + 1
         elif news.kind == 'decision':
             self._hear_decision(news)
+
+    def _watch_marks(self, mark: str) -> None:
+        """Say who publishes marks if they contradict each other, as those of two programs do."""
+        if (mark == START) is not self._live.is_within_episode:
+            return
+        publishers = sorted(self._link.mark_publishers())
+        if len(publishers) > 1 and publishers != self._markers:
+            self._markers = publishers
+            self._say(
+                f'{self._settings.marks}: found {len(publishers)} publishers, '
+                f'{listed(publishers)}, and marks that contradict each other; if more than one of '
+                'them sends marks, episodes are cut and judged wrongly: end all but one')
 
     def _hear_decision(self, news: News) -> None:
         """Receive a decision."""
@@ -329,7 +381,7 @@ class Learner:
         try:
             decision = read_decision(
                 [(part.label, part.size) for part in message.layout.dim], message.data)
-            rows = self._live.decide(decision)
+            rows = [] if self._is_other else self._live.decide(decision)
         except (ValueError, DataError) as error:
             raise LearnerError(
                 f'{self._link.policy_node}/decision: {error}; run node and learner of the same '
@@ -384,7 +436,9 @@ class Learner:
                 releases.keep_best(self._watch.best_policy)
                 if verdict is not None:
                     releases.take_back(verdict, now)
-        self._say(record.line(episode.ended, self._table.share(20)))
+        ended = episode.ended if episode.steps else (
+            f'{episode.ended} without a step, which does not count')
+        self._say(record.line(ended, self._table.share(20)))
         releases.end_episode(now)
         self._link.say_status(self._result())
 
@@ -433,6 +487,7 @@ class Learner:
     def _save(self) -> None:
         """Write a checkpoint, unless its networks are broken."""
         if not self.failure:
+            self._require_folder()
             self._session.save()
             self._saved_at = self._state.progress.step
 
@@ -462,6 +517,20 @@ class Learner:
         if self._seen != self._told and not self._backlog and not self._changes.is_busy:
             self._link.say_seen(*self._seen)
             self._told = self._seen
+
+
+def _robot_of(status: dict[str, Any]) -> str:
+    """Return the hash of a node's robot description; empty if it does not say it."""
+    return str((status.get('robot') or {}).get('sha256') or '')
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Identify a folder whatever its name; None if there is none."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _text(value: Any) -> str:

@@ -59,8 +59,8 @@ class LiveEpisode:
 
     @property
     def success(self) -> bool | None:
-        """Whether it was a success; None without an end mark."""
-        return self.ended == SUCCESS if self.is_marked else None
+        """Whether it was a success; None without an end mark, or without a step to judge."""
+        return self.ended == SUCCESS if self.is_marked and self.steps else None
 
     @property
     def is_marked(self) -> bool:

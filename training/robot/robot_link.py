@@ -35,7 +35,9 @@ from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
 from dfp_ros.node.monitors.claim import BEAT, Claim, Claims, TIMEOUT
+from dfp_ros.node.ros.endpoints import publisher_names
 from dfp_ros.node.ros.qos import STATUS_QOS
+from dfp_ros.node.ros.start import join
 from dfp_ros.sim.sim_robot.learner_gate import SEEN, SEEN_QOS, write_seen
 
 #: Topic of the learners' claims, below the policy node's name.
@@ -91,11 +93,10 @@ class RobotLink:
             domain: int | None = None) -> None:
         """Join the domain, and receive from now on."""
         self.inbox: SimpleQueue[News] = SimpleQueue()
+        self._marks = marks
         self._context = rclpy.Context()
         # The command handles signals itself.
-        rclpy.init(
-            context=self._context, domain_id=domain,
-            signal_handler_options=SignalHandlerOptions.NO)
+        join([], SignalHandlerOptions.NO, self._context, domain)
         self.node = Node(name, namespace=namespace or None, context=self._context)
         self._claims = Claims(self.node.get_fully_qualified_name(), platform.node())
         self._lock = threading.Lock()
@@ -170,6 +171,10 @@ class RobotLink:
     def decision_publishers(self) -> int:
         """Count the publishers of decisions."""
         return self.node.count_publishers(f'{self.policy_node}/decision')
+
+    def mark_publishers(self) -> list[str]:
+        """List the nodes that publish marks, one for each publisher."""
+        return publisher_names(self.node, self.node.resolve_topic_name(self._marks))
 
     def close(self) -> None:
         """Leave the domain."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 
@@ -24,11 +25,22 @@ from training.common import memory
 from training.config import ConfigError, TrainConfig
 from training.learning.networks.layers import use_tensor_cores
 from training.learning.trainer import checkpoint
+from training.learning.trainer.continuation import (
+    changed_lengths,
+    ContinuationError,
+    differences,
+)
 from training.learning.trainer.run import prepare
 from training.robot.settings import LearnerSettings
 
 #: Folder of the robot's episodes, policies and checkpoint in that of the trained run.
 FOLDER, CHECKPOINT = 'robot', 'checkpoint.pt'
+# The learner's flags by the settings of the trainer that they set.
+_FLAGS = MappingProxyType({
+    'online_start': '--start', 'updates_per_step': '--updates-per-step',
+    'balanced': '--batches', 'learning_rate': '--learning-rate',
+    'average_rate': '--average-rate', 'value_weight': '--value-weight'})
+_BATCHES = MappingProxyType({True: 'balanced', False: 'uniform'})
 
 
 class RobotEpisodes:
@@ -89,7 +101,7 @@ def open_run(
     episodes = RobotEpisodes(state.spec.action_size)
     if saved.exists():
         named = state.spec
-        content = checkpoint.restore(saved, state)
+        content = checkpoint.restore(saved, state, resumed_lengths)
         state.spec = replace(state.spec, name=named.name)
         if 'replay' in content:
             state.buffer.restore(content['replay'])
@@ -98,6 +110,37 @@ def open_run(
         state.agent.improve()
     state.explorer = episodes
     return state, episodes
+
+
+def resumed_lengths(
+        before: TrainConfig, now: TrainConfig, step: int,
+        transitions: int) -> dict[str, list[int]]:
+    """
+    Determine how the length of a run on the robot changes if it is resumed.
+
+    :param before: Settings so far.
+    :param now: Settings to resume with.
+    :param step: Updates taken.
+    :param transitions: Transitions of the robot so far.
+    :return: As of :func:`training.learning.trainer.continuation.changed_lengths`.
+    :raises ContinuationError: If other settings differ; in the words of the learner's flags.
+    """
+    for name, (old, new) in differences(before, now).items():
+        if flag := _FLAGS.get(name):
+            if name == 'balanced':
+                old, new = _BATCHES[old], _BATCHES[new]
+            raise ContinuationError(
+                f'learned on the robot with {flag} {old}, now asked for {new}; give {flag} {old} '
+                'again, or begin anew in another folder (--out)')
+        if name != 'online_steps':
+            raise ContinuationError(
+                f'began from a run with {name} {old!r}, but the run has {new!r} now: it was '
+                'trained since, or is another one; begin anew in another folder (--out)')
+        if new < transitions:
+            raise ContinuationError(
+                f'has {transitions} transitions of the robot, now asked for --steps {new}; ask '
+                f'for {transitions} or more')
+    return changed_lengths(before, now, step, transitions)
 
 
 def make_config(

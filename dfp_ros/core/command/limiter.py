@@ -159,10 +159,12 @@ class CommandLimiter:
 
         They stop as their stop says, but no velocity is cut off: it is ramped down.
 
-        :param asked: Shape (act_dim,), SI units, NaN for outputs that are not commanded, and
-            infinite for those whose command needs a feedback that is missing.
+        :param asked: Shape (act_dim,), SI units, NaN for outputs that are not commanded or whose
+            command has no place to move on from, and infinite for those whose command needs a
+            feedback that is missing.
         :param measured: As for :meth:`limit`.
-        :return: As for :meth:`limit`; also None if an output has nothing to keep yet.
+        :return: As for :meth:`limit`; also None if an output has nothing to keep, or to move on
+            from.
         """
         here = self._unknown if measured is None else measured.tolist()
         numbers: list[float] = asked.tolist()
@@ -179,12 +181,14 @@ class CommandLimiter:
         if self._sent is None:
             for i, velocity in self._velocities:
                 last[i] = velocity.velocity
-        if any(map(math.isnan, (
-                number if wanted else before
-                for number, before, wanted in zip(numbers, last, is_asked, strict=True)))):
+        unknown = [
+            i for i, (before, wanted) in enumerate(zip(last, is_asked, strict=True))
+            if not wanted and math.isnan(before)]
+        if unknown:
             self.start_fault = (
-                'an output with stop: keep was never commanded and is not measured, so that there '
-                'is nothing to keep while a person commands the others')
+                f'command[{unknown[0]}] has stop: keep, was never commanded since the reset and '
+                'is not measured, so that there is nothing to keep or to move on from; let the '
+                'policy command it first, or the person by meaning: target')
             return None, Reason.UNMEASURED
         self._share = min(1.0, self._share + self._share_each_tick)
         share = self._share

@@ -31,6 +31,7 @@ from dfp_ros.core.policy.background import BackgroundInference, Inference
 from dfp_ros.core.policy.interface import Policy
 from dfp_ros.core.policy.noise import NoiseStream
 from dfp_ros.core.settings.node import Settings
+from dfp_ros.core.settings.setting import SettingsError
 from dfp_ros.core.takeover.person import Person
 
 
@@ -44,11 +45,11 @@ def make_planner(
     The policy is asked as it is; see :func:`dfp_ros.core.policy.deadline.with_deadline`. With
     ``planning.asynchronous``, its inference is asked instead.
 
-    :raises ValueError: If the policy cannot be asked in that way.
+    :raises SettingsError: If the policy cannot be asked in that way.
     """
     spec = policy.spec
     if settings.planning.asynchronous and spec.state_size:
-        raise ValueError(
+        raise SettingsError(
             f'parameter planning.asynchronous: found true, but policy {spec.name!r} has a '
             f'recurrent state of {spec.state_size} numbers, which has to see every step; set it '
             'to false')

@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -25,7 +25,7 @@ from dfp_ros.core.description.commands import CommandEntry, CommandTopic, Stop
 from dfp_ros.core.description.field_selector import FieldSelector, read_path
 from dfp_ros.core.description.observation import ObservationEntry, read_observation
 from dfp_ros.core.description.sources import BEFORE_TICK, read_source, Source, TF
-from dfp_ros.core.description.yaml_section import Section
+from dfp_ros.core.description.yaml_section import DescriptionError, Section
 from dfp_ros.core.rotations import COMMAND_ENCODINGS, WXYZ, XYZW
 
 #: Meanings of a person's numbers.
@@ -136,8 +136,7 @@ def read_takeover(
         if name not in used:
             raise keys['sources'].entries()[name].error(
                 'found a source that neither a field nor dead_man reads; leave it out')
-    _require_a_person(
-        keys['dead_man'], keys['fields'], dead_man, entries, people, sources, commands)
+    require_a_person(dead_man, entries, people, sources, commands, _name)
     when_stale = keys['when_stale'].choice((END, HOLD)) if 'when_stale' in keys else END
     if when_stale == HOLD and dead_man.reading is None:
         raise keys['when_stale'].error(
@@ -189,36 +188,51 @@ def _name(source: Source) -> str:
     return source.topic.removeprefix('/')
 
 
-def _require_a_person(
-        dead_man_keys: Section, fields: Section, dead_man: DeadMan,
-        entries: Sequence[PersonEntry], people: Mapping[str, Source],
-        robot: Mapping[str, Source], commands: Sequence[CommandTopic]) -> None:
+def require_a_person(
+        dead_man: DeadMan, entries: Sequence[PersonEntry], people: Mapping[str, Source],
+        robot: Mapping[str, Source], commands: Sequence[CommandTopic],
+        name: Callable[[Source], str]) -> None:
     """
     Require that no topic of the robot is taken for a person's.
 
     Its messages come whether or not somebody commands, and a robot that follows its own position
     drifts.
+
+    :param dead_man: The dead-man switch.
+    :param entries: What the person commands.
+    :param people: Sources of the person by name.
+    :param robot: Sources of the robot by name.
+    :param commands: Command topics of the robot.
+    :param name: Returns the full name of a source's topic.
+    :raises DescriptionError: If one is.
     """
-    own = {_name(source): source.name for source in robot.values()}
-    topic = people[dead_man.source]
-    if dead_man.reading is None and _name(topic) in own:
-        raise dead_man_keys.error(
-            f'found the topic {topic.topic!r} without path, which the source '
-            f'{own[_name(topic)]!r} of the robot has, too: it is published whether or not a '
+    def shown_topic(source: Source) -> str:
+        full, written = name(source), source.topic
+        return f'{written!r}' + (
+            f' (as remapped, {full})' if full.lstrip('/') != written.lstrip('/') else '')
+
+    own = {name(source): source.name for source in robot.values()}
+    topic = name(people[dead_man.source])
+    if dead_man.reading is None and topic in own:
+        raise DescriptionError(
+            f'{dead_man.where}: found the topic {shown_topic(people[dead_man.source])} without '
+            'path, which the source '
+            f'{own[topic]!r} of the robot has, too: it is published whether or not a '
             'person commands, so that the dead-man would always be held; give the person a topic '
             'of its own, or dead_man the path of a button')
     measured = {
-        (_name(robot[reading.source]), number)
+        (name(robot[reading.source]), number)
         for each in commands for entry in each.entries if entry.measured is not None
         for reading in entry.measured.readings for number in _numbers_of(reading)}
-    for item, entry in zip(fields.items(), entries, strict=True):
+    for entry in entries:
         for reading in entry.reading.readings:
             for number in _numbers_of(reading):
-                if (_name(people[reading.source]), number) in measured:
-                    raise item.error(
-                        f'found {number} of the topic {people[reading.source].topic!r}, where '
-                        'the robot itself is measured: it would follow its own motion; name the '
-                        "topic of the person's device")
+                if (name(people[reading.source]), number) in measured:
+                    raise DescriptionError(
+                        f'{entry.reading.where}: found {number} of the topic '
+                        f'{shown_topic(people[reading.source])}, where the robot itself is '
+                        'measured: it would follow its own motion; name the topic of the '
+                        "person's device")
 
 
 def _numbers_of(reading: FieldSelector) -> list[str]:

@@ -91,8 +91,7 @@ def read_joint_limits(text: str) -> dict[str, JointLimits]:
         raise UrdfError(
             'URDF: found xacro macros and no joint; publish the output of the program xacro')
     found = {name: _read_joint(parts) for name, parts in target.found.items()}
-    for name in target.twice:
-        fault = 'is in the URDF twice'
+    for name, fault in target.repeated.items():
         found[name] = replace(found[name], position_fault=fault, velocity_fault=fault)
     return found
 
@@ -155,7 +154,8 @@ class _Joints:
     def __init__(self) -> None:
         """Start outside of everything."""
         self.found: dict[str, dict[str, dict[str, str]]] = {}
-        self.twice: set[str] = set()
+        self.repeated: dict[str, str] = {}
+        self._joint = ''
         self.is_xacro = False
         self._depth = 0
         self._parts: dict[str, dict[str, str]] | None = None
@@ -172,11 +172,15 @@ class _Joints:
         elif self._depth == 2 and name == 'joint':
             joint = attributes.get('name', '')
             if joint in self.found:
-                self.twice.add(joint)
+                self.repeated[joint] = 'is in the URDF twice'
             if len(self.found) >= MOST_JOINTS:
                 raise UrdfError(f'URDF: found more than {MOST_JOINTS} joints')
             self._parts = self.found[joint] = {'joint': attributes}
+            self._joint = joint
         elif self._depth == 3 and self._parts is not None and name in _PARTS:
+            if name in self._parts:
+                # Which of them counts would be a guess.
+                self.repeated.setdefault(self._joint, f'has <{name}> twice')
             self._parts.setdefault(name, attributes)
 
     def end(self, tag: str) -> None:

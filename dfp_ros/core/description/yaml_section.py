@@ -156,7 +156,7 @@ class Section:
         if isinstance(value, str):
             raise self.error(
                 f'found the text {value!r}, expected a number (YAML 1.1 wants a point before an '
-                'exponent: 1.0e-3)')
+                'exponent, and a sign in it: 1.0e-3, 1.0e+3)')
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self.error(f'found {value!r}, expected a number')
         if not math.isfinite(value):

@@ -79,7 +79,7 @@ def convert_node(node: yaml.Node) -> Any:
     :param node: A node that :func:`compose_yaml` returned, or one within it.
     :raises ValueError: If it cannot be converted.
     """
-    _require_short(node)
+    require_short(node)
     try:
         return yaml.constructor.SafeConstructor().construct_document(node)
     except Exception as error:  # PyYAML raises IndexError for an empty !!int, and others alike
@@ -87,8 +87,13 @@ def convert_node(node: yaml.Node) -> Any:
             f'found a value that its tag does not allow ({type(error).__name__})')) from error
 
 
-def _require_short(node: yaml.Node) -> None:
-    """Check that no number or date is too long to be converted."""
+def require_short(node: yaml.Node) -> None:
+    """
+    Check that no number or date is too long to be converted.
+
+    :param node: A node that :func:`compose_yaml` returned, or one within it.
+    :raises ValueError: If one is.
+    """
     if isinstance(node, yaml.ScalarNode):
         if node.tag != _TEXT and len(node.value) > _LONGEST_NUMBER:
             raise ValueError(
@@ -97,10 +102,10 @@ def _require_short(node: yaml.Node) -> None:
     elif isinstance(node, yaml.MappingNode):
         for pair in node.value:
             for each in pair:
-                _require_short(each)
+                require_short(each)
     else:
         for each in node.value:
-            _require_short(each)
+            require_short(each)
 
 
 class _Loader(yaml.SafeLoader):

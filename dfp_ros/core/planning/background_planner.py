@@ -108,11 +108,13 @@ class BackgroundPlanner(Planner):
         self._inference = inference
         self._latency = math.nan
         self.steps = 0
+        # Steps since the robot stands still, without a plan.
+        self._waited = 0
         self.trace = PlanTrace()
         self._is_within_step = False
         super().__init__(
             inference.policy, noise, tick, lambda: 0, settings, positions, anchoring)
-        self.settle(is_at_rest=True)
+        self._may_ask = self._is_at_rest = True
 
     @property
     def lead(self) -> float:
@@ -140,7 +142,7 @@ class BackgroundPlanner(Planner):
         """Restart as :meth:`Planner.restart`, with a robot at rest."""
         super().restart(seed)
         self.steps = 0
-        self.settle(is_at_rest=True)
+        self._may_ask = self._is_at_rest = True
 
     def seek(self, seed: int, draws: int) -> None:
         """
@@ -169,6 +171,7 @@ class BackgroundPlanner(Planner):
         :param is_at_rest: Whether it does; before that, no chunk is requested.
         """
         self._may_ask = self._is_at_rest = is_at_rest
+        self._waited = self._waited + 1 if is_at_rest else 0
 
     def begin(self) -> None:
         """Count a step, of whose inference nothing is known yet."""
@@ -233,6 +236,7 @@ class BackgroundPlanner(Planner):
             # The robot stands still: there is nothing to blend with.
             self._joiner.drop()
             raise self._explain()
+        self._waited = 0
         newest = self._playing[-1]
         due, chunk = newest.due, newest.player.chunk
         assert due is not None, 'a chunk that is played has an action'
@@ -315,6 +319,14 @@ class BackgroundPlanner(Planner):
             return PendingError(
                 Reason.LATE_INFERENCE,
                 f'the plan in hand has ended, and the policy has not answered yet{took}')
+        waited = self._waited * self._tick
+        lasts = self._period * self._inference.policy.spec.horizon
+        if waited > lasts:
+            # In this time, an answer that nobody wants any more and the wanted one are due.
+            return PendingError(
+                Reason.LATE_INFERENCE,
+                f'there has been no plan for {waited * 1e-9:.2f} s, which is longer than a chunk '
+                f'lasts ({lasts * 1e-9:g} s): the policy does not answer')
         return PendingError(
             Reason.PLANNING, 'there is no plan yet: inference runs beside the loop')
 

@@ -162,7 +162,9 @@ RULES = (
          person=GOES_ON),
     Rule(Reason.UNMEASURED, Response.HOLD,
          'Commands have to start from the measured position, and there is no position feedback, '
-         'or it is far outside of the range of commands, where no robot can be.'),
+         'or it is far outside of the range of commands, where no robot can be. Or a person '
+         'commands, and an output with `stop: keep` that is not measured was not commanded since '
+         'the reset.'),
     Rule(Reason.PERSON, Response.WARN,
          'A person commands the robot, in the place of the policy (takeover).', person=BEGINS),
     Rule(Reason.PERSON_SILENT, Response.WARN,

@@ -87,9 +87,12 @@ class Person:
         low, high = (np.broadcast_to(bound, (size,)).tolist() for bound in (
             limits.position_low, limits.position_high))
         reach = _reach(limits, size, tick * 1e-9)
+        turned = {i for part, _ in limits.rotations for i in range(part.start, part.stop)}
+        kept = [stop.kind == 'other' and i not in turned for i, stop in enumerate(stops)]
         self._parts = [
             _Part(entry, [spec.action_slices[entry.action].start + i for i in entry.numbers],
-                  stops, relative, low, high, reach, tick * 1e-9) for entry in takeover.entries]
+                  stops, relative, low, high, reach, tick * 1e-9, kept)
+            for entry in takeover.entries]
         self._nothing = np.full(size, math.nan)
         self._is_commanding = False
 
@@ -154,8 +157,9 @@ class Person:
 
         :param last: The last command that was sent, SI units; None before the first.
         :param measured: Position feedback, shape (act_dim,), NaN if unknown; None without any.
-        :return: Shape (act_dim,), SI units, NaN for outputs that the person does not command, and
-            infinite for those that are relative to a position which is unknown.
+        :return: Shape (act_dim,), SI units, NaN for outputs that the person does not command or
+            that have no place to move on from, and infinite for those that are relative to a
+            position which is unknown.
         """
         asked = self._nothing.copy()
         here = self._nothing if measured is None else measured
@@ -218,17 +222,20 @@ class _Part:
     :param reach: How far ahead of the last command the sum of increments may be, for each number
         of the action: at its velocity limit, the robot needs as much to stop.
     :param tick: Time between two steps in s.
+    :param kept: Which numbers of the action a target of NaN leaves as they are.
 
-    :ivar start: Where the takeover began; None before it.
+    :ivar start: Where the takeover began; None before it. If that is unknown, the robot is held,
+        and the next step looks again.
     """
 
     def __init__(
             self, entry: PersonEntry, places: list[int], stops: Sequence[Stop],
             relative: Sequence[bool], low: Sequence[float], high: Sequence[float],
-            reach: Sequence[float], tick: float) -> None:
+            reach: Sequence[float], tick: float, kept: Sequence[bool]) -> None:
         self._entry = entry
         self._field = ObservationField(entry.reading)
         self._places = places
+        self._may_leave = [entry.meaning == TARGET and kept[place] for place in places]
         self._bounds = [(low[place], high[place]) for place in places]
         self._reach = [reach[place] for place in places]
         self._zones = [
@@ -259,13 +266,14 @@ class _Part:
         except (ObservationError, TypeError, ValueError, OverflowError) as error:
             return str(error)
         assert numbers is not None, 'it needs no earlier samples'
-        for number in numbers:
-            if not math.isfinite(number):
+        for number, may_leave in zip(numbers, self._may_leave, strict=True):
+            if not math.isfinite(number) and not (may_leave and math.isnan(number)):
                 return f'{self._entry.action}: the person asks for {shown(number)}'
         sample = samples[self._entry.source]
         self._identity = sample.stamp, sample.received
         self._found = [
-            math.copysign(max(0.0, abs(number) - zone) * gain, number)
+            number if math.isnan(number)
+            else math.copysign(max(0.0, abs(number) - zone) * gain, number)
             for number, (zone, gain) in zip(numbers, self._zones, strict=True)
         ] if self._zones else numbers
         return ''
@@ -274,9 +282,10 @@ class _Part:
         """Compute what is asked of the numbers."""
         commands = [float(last[place]) for place in self._places]
         if self.start is None:
-            # An output without speed or feedback may never have been commanded.
+            # NaN for an output that was never commanded and is not measured: where it is nobody
+            # knows, so that the limiter holds the robot, unless a target says where it shall be.
             self.start = _Start([
-                bounded(0.0 if math.isnan(command) else command, low, high)
+                bounded(command, low, high)
                 for command, (low, high) in zip(commands, self._bounds, strict=True)
             ], self._found)
             # A message from before the takeover moves nothing.
@@ -286,7 +295,8 @@ class _Part:
             asked[place] = number
         for place in self._relative:
             # Without feedback the limiter stops the robot.
-            asked[place] -= measured[place] if math.isfinite(measured[place]) else math.inf
+            asked[place] = asked[place] - measured[place] if (
+                math.isfinite(measured[place])) else math.inf
 
     def _numbers(self, commands: list[float]) -> Sequence[float]:
         """Ask for the numbers themselves."""
@@ -294,11 +304,9 @@ class _Part:
 
     def _moved(self, commands: list[float]) -> Sequence[float]:
         """Move on from the last command at a velocity."""
-        assert self.start is not None, 'ask() starts'
         return [
-            (start if math.isnan(command) else command) + number * self._tick
-            for number, command, start in zip(
-                self._found, commands, self.start.command, strict=True)]
+            command + number * self._tick
+            for number, command in zip(self._found, commands, strict=True)]
 
     def _summed(self, commands: list[float]) -> Sequence[float]:
         """

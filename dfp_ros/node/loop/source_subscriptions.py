@@ -27,7 +27,8 @@ from rclpy.node import Node
 from rclpy.subscription import Subscription
 
 from dfp_ros.core.description.robot import RobotDescription
-from dfp_ros.core.description.sources import STATIC_RECEPTION
+from dfp_ros.core.description.sources import Source, STATIC_RECEPTION
+from dfp_ros.core.description.takeover import require_a_person
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.observation.interleaving import Interleaving
 from dfp_ros.core.observation.publication_order import PublicationOrder
@@ -231,18 +232,34 @@ class SourceSubscriptions:
 
 def _require_other_topics(node: Node, robot: RobotDescription) -> None:
     """
-    Require that no source is a command topic after remapping.
+    Require that, after remapping, no source has the topic of something else.
 
-    :raises DescriptionError: If a source's topic is a command topic.
+    :raises DescriptionError: If a source's topic is a command topic or has messages of another
+        type, or if a person's is the robot's own.
     """
+    def full_name(source: Source) -> str:
+        return node.resolve_topic_name(source.topic)
+
     commands = {node.resolve_topic_name(topic.topic): topic for topic in robot.commands}
+    found: dict[str, Source] = {}
     for source in robot.every_source.values():
-        command = commands.get(node.resolve_topic_name(source.topic))
-        if command is not None:
+        name = full_name(source)
+        if name in commands:
             raise DescriptionError(
-                f'{source.where}: its topic {source.topic} is, as remapped, '
-                f'{node.resolve_topic_name(source.topic)}, which the command {command.name!r} '
-                'goes to; a source has to be measured by the robot')
+                f'{source.where}: its topic {source.topic} is, as remapped, {name}, which the '
+                f'command {commands[name].name!r} goes to; a source has to be measured by the '
+                'robot')
+        other = found.setdefault(name, source)
+        if other.type != source.type:
+            raise DescriptionError(
+                f'{source.where}: its topic {source.topic} is, as remapped, {name}, with '
+                f'messages of {source.type}, but the source {other.name!r} expects {other.type} '
+                'there; a topic has one type')
+    takeover = robot.takeover
+    if takeover is not None:
+        require_a_person(
+            takeover.dead_man, takeover.entries, takeover.sources, robot.sources, robot.commands,
+            full_name)
 
 
 def _read_picture(

@@ -20,9 +20,10 @@ of a second (docs/realtime.md, "When a process joins"); with UDP it cannot.
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 import os
 from pathlib import Path
+import socket
 
 from dfp_ros.resources import find_shared, SharedFileError
 
@@ -38,6 +39,7 @@ NETWORK, LOOPBACK = 'fastdds_udp.xml', 'fastdds_loopback.xml'
 _PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 _RANGE = 'ROS_AUTOMATIC_DISCOVERY_RANGE'
 _LOCALHOST_ONLY = 'ROS_LOCALHOST_ONLY'
+_PEERS = 'ROS_STATIC_PEERS'
 
 
 def choose_transport(
@@ -68,7 +70,7 @@ def choose_transport(
         return f'DDS transport: as Fast DDS chooses ({_RANGE}={found})'
     is_local = found == 'LOCALHOST' or environment.get(_LOCALHOST_ONLY) == '1'
     # A peer on another machine is configured by name, and cannot be reached from the loopback.
-    is_local = is_local and not environment.get('ROS_STATIC_PEERS', '').strip(' ;')
+    is_local = is_local and not environment.get(_PEERS, '').strip(' ;')
     try:
         profile = find_shared(LOOPBACK if is_local else NETWORK, 'config', '.xml').resolve()
     except SharedFileError as error:
@@ -82,6 +84,27 @@ def choose_transport(
     environment[_RANGE] = 'SYSTEM_DEFAULT'
     environment.pop(_LOCALHOST_ONLY, None)
     return 'DDS transport: UDP on the loopback interface'
+
+
+def find_unknown_peer(environment: Mapping[str, str] = os.environ) -> str:
+    """
+    Find the first static peer whose address is unknown, which Fast DDS refuses at the first node.
+
+    Call it after :func:`choose_transport`.
+
+    :param environment: Environment variables of the process.
+    :return: The peer as it is in the variable; empty if there is none.
+    """
+    implementation = environment.get('RMW_IMPLEMENTATION', '')
+    if implementation and 'fastrtps' not in implementation or (
+            environment.get(_RANGE) in ('SYSTEM_DEFAULT', 'OFF')):
+        return ''
+    for peer in filter(None, environment.get(_PEERS, '').split(';')):
+        try:
+            socket.getaddrinfo(peer, None)
+        except (OSError, UnicodeError, ValueError):
+            return peer
+    return ''
 
 
 def _forget_inherited(environment: MutableMapping[str, str]) -> None:

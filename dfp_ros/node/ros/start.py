@@ -25,10 +25,12 @@ import tempfile
 from typing import Any
 
 import rclpy
+from rclpy.context import Context
 from rclpy.signals import SignalHandlerOptions
 
+from dfp_ros.core.text.printable import quoted
 from dfp_ros.node.parameters.files import own_words, require_files
-from dfp_ros.node.ros.dds_transport import choose_transport
+from dfp_ros.node.ros.dds_transport import choose_transport, find_unknown_peer
 
 _NO_LOG_FILE = '--disable-external-lib-logs'
 # What to do, by a part of rcl's message.
@@ -36,6 +38,9 @@ _REMEDIES = {
     'override rule': '; expected -p NAME:=VALUE',
     'remap rule': '; expected -r FROM:=TO',
     'log level': '; expected debug, info, warn, error or fatal',
+    'SECURITY ERROR':
+        '; ROS_SECURITY_KEYSTORE has to be a keystore with an enclave for this node, or '
+        'ROS_SECURITY_ENABLE false',
     'params file':
         '; a parameter file has the name of a node or /**, in it ros__parameters, and in that the '
         'parameters, as config/policy.yaml has; a robot description is the parameter robot'}
@@ -98,7 +103,8 @@ def suggest_parameter(word: str, names: Sequence[str] = ()) -> str:
 
 def join(
         arguments: Sequence[str] | None,
-        handlers: SignalHandlerOptions = SignalHandlerOptions.NO) -> str:
+        handlers: SignalHandlerOptions = SignalHandlerOptions.NO,
+        context: Context | None = None, domain: int | None = None) -> str:
     """
     Initialise ROS like :func:`rclpy.init`.
 
@@ -106,8 +112,10 @@ def join(
 
     :param arguments: The command line; None for the process's own.
     :param handlers: Signals that rclpy is to handle.
+    :param context: Context to initialise; None for the default one.
+    :param domain: ROS domain; None for that of the environment.
     :return: The chosen DDS transport, for the log.
-    :raises ValueError: If the command line is wrong.
+    :raises ValueError: If the command line or the environment is wrong.
     """
     words = list(sys.argv if arguments is None else arguments)
     require_files(words)
@@ -115,15 +123,25 @@ def join(
         print(f'no log file: {trouble}; the log goes to the console alone', file=sys.stderr)
         words += ['--ros-args', _NO_LOG_FILE]
     transport = choose_transport()
+    if peer := find_unknown_peer():
+        raise StartError(
+            f'environment variable ROS_STATIC_PEERS: found {quoted(peer)}, a host whose address '
+            'cannot be found; expected host names or addresses, separated by ;')
     try:
-        rclpy.init(args=words, signal_handler_options=handlers)
+        rclpy.init(
+            args=words, context=context, domain_id=domain, signal_handler_options=handlers)
     except Exception as error:  # several types of rclpy, which differ by distribution
         text = re.sub(r',? at [^ ]+:\d+', '', str(error).splitlines()[0] if str(error) else '')
         hint = next((hint for sign, hint in _REMEDIES.items() if sign in text), '')
         if type(error).__name__ == 'UnknownROSArgsError':
             text = f'found {text}'
             hint = ', which ROS does not know; options of the command go before --ros-args'
-        raise StartError(f'{text}{hint}') from error
+        if 'error not set' in text and os.environ.get('ROS_SECURITY_ENABLE') == 'true' and (
+                not os.environ.get('ROS_SECURITY_KEYSTORE')):
+            # rcl has no words for it.
+            text, hint = 'SECURITY ERROR: ROS_SECURITY_KEYSTORE is not set', (
+                _REMEDIES['SECURITY ERROR'])
+        raise StartError(f'{text.rstrip(".")}{hint}') from error
     return transport
 
 

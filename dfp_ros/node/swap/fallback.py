@@ -25,7 +25,7 @@ from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.node.loop.tick import Listener, Tick
 from dfp_ros.node.loop.ticker import Ticker
 from dfp_ros.node.swap.policy_swapper import PolicySwapper
-from dfp_ros.spec import require_same_fields
+from dfp_ros.spec import require_same_fields, SpecMismatch
 
 
 class Fallback(Listener):
@@ -45,25 +45,38 @@ class Fallback(Listener):
     def __init__(
             self, loop: ControlLoop, ticker: Ticker, swapper: PolicySwapper, logger: Any) -> None:
         """Wait for a reason."""
-        require_same_fields(loop.policy.spec, ticker.loop.policy.spec)
+        try:
+            require_same_fields(loop.policy.spec, ticker.loop.policy.spec)
+        except SpecMismatch as error:
+            raise SpecMismatch(f'parameter fallback.policy: {error}') from error
         self._loop = loop
         self._ticker = ticker
         self._swapper = swapper
         self._logger = logger
         self._since: int | None = None
         self._why = ''
+        # Words and text of the last tick with a reason.
+        self._last = '', ''
         self._is_refused = False
+        if self._runs:
+            logger.warning(
+                f'parameter fallback.policy: {printable(loop.policy.path, TEXT)} is the policy '
+                'itself, so nothing takes over if it fails; set another one')
 
     def on_tick(self, tick: Tick) -> None:
         """Note since when there has been a reason."""
         decision = tick.decision
         found = decision.reason and decision.reason & _reasons(
             self._ticker.loop.settings.fallback.names)
-        if not found or self._is_refused or self._runs or decision.state is State.STOPPED or (
-                decision.commander is Commanding.PERSON):
+        # With inference beside the loop, a hold is followed by a wait for the next answer.
+        is_awaited = decision.state is State.HOLD and Reason.PLANNING in decision.reason
+        if self._is_refused or self._runs or decision.state is State.STOPPED or (
+                decision.commander is Commanding.PERSON) or not (found or is_awaited):
             self._since = None
-        elif self._since is None or tick.now < self._since:
-            self._since = tick.now
+        elif found:
+            self._last = decision.reason.words, decision.text
+            if self._since is None or tick.now < self._since:
+                self._since = tick.now
 
     def on_idle(self, tick: Tick) -> None:
         """Take over, if it is time."""
@@ -73,8 +86,8 @@ class Fallback(Listener):
         if lasted < self._ticker.loop.settings.fallback.after:
             return
         self._since = None
-        text = (
-            f'{tick.decision.reason.words} for {lasted:.2f} s: {tick.decision.text}')
+        words, why = self._last
+        text = f'{words} for {lasted:.2f} s: {why}'
         try:
             self._swapper.fall_back(self._loop)
         except Exception as error:  # the running policy continues, and is held as before

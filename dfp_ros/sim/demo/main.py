@@ -16,11 +16,13 @@ Demo: a policy drives a simulated arm over ROS 2, and the result is reported.
 
 ``python -m dfp_ros.sim.demo.main --episodes 10``
 ``python -m dfp_ros.sim.demo.main --robot lift``
+``python -m dfp_ros.sim.demo.main --view rerun``
 
 It starts launch/demo.launch.py, subscribes to the robot's ``episode`` topic and to the policy's
-diagnostics, prints a line per episode and a table, writes them as JSON, and renders one episode
-as a GIF. Exit status 0 means that at least 80 % of the episodes were solved without a crash; 1
-means that they were not; 2 an invalid command line; 130 an interrupt.
+diagnostics, shows them in the terminal while it runs, prints a line per episode and a table,
+writes them as JSON, and renders one episode as a GIF. Exit status 0 means that at least 80 % of
+the episodes were solved without a crash; 1 means that they were not; 2 an invalid command line;
+130 an interrupt.
 """
 
 from __future__ import annotations
@@ -40,8 +42,17 @@ from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.sim.demo.report import Report
 from dfp_ros.sim.demo.run import Options, run
 from dfp_ros.sim.demo.signals import Interrupted, Signals
+from dfp_ros.tools.view.rerun_stream import (
+    check_file,
+    has_display,
+    NO_DISPLAY,
+    require_rerun,
+    ViewError,
+)
+from dfp_ros.tools.view.terminal import why_no_terminal
 
 GIF_SIZE = (320, 240)
+VIEWS = ('auto', 'terminal', 'lines', 'rerun')
 # Shipped policy, description and environment of each robot.
 ROBOTS = {
     'cube': ('cube_single', 'ur5e_cube', 'cube-single-singletask-task2-v0'),
@@ -104,8 +115,31 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add('--no-gif', action='store_true', help='make no animation')
     add('--timeout', type=float, default=0.0, help='time limit in seconds; 0 chooses one')
     add('--verbose', action='store_true', help='show the output of the nodes')
+    add('--view', choices=VIEWS, default='auto',
+        help='terminal: state, commander, times, reasons and commands, in the terminal; lines: '
+             'a line per episode; rerun: robot, actions, candidates and reasons, in Rerun; auto: '
+             'terminal if there is one that can show it, else lines')
+    add('--save', type=user_path, metavar='FILE.rrd',
+        help='with --view rerun: write it to this file, in place of starting the viewer')
     options = parser.parse_args(arguments)
     options.policy = options.policy or ROBOTS[options.robot][0]
+    why = 'of --verbose' if options.verbose else why_no_terminal(sys.stdout)
+    if options.view == 'terminal' and why:
+        parser.error(f'--view terminal: {why}; --view lines needs none of it')
+    options.draws = options.view != 'lines' and not why
+    if options.save and options.view != 'rerun':
+        parser.error('--save: is for --view rerun')
+    options.rerun = ()
+    if options.view == 'rerun':
+        try:
+            require_rerun()
+            if options.save:
+                check_file(options.save, force=True)
+            elif not has_display():
+                raise ViewError(NO_DISPLAY)
+        except ViewError as error:
+            parser.error(f'--view rerun: {error}')
+        options.rerun = ('--save', str(options.save), '--force') if options.save else ('--rerun',)
     if options.episodes < 1:
         parser.error(f'--episodes: found {options.episodes}, expected at least 1')
     if not 0.01 <= options.real_time_factor <= 10:
@@ -150,9 +184,11 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             run(Options(
                 options.episodes, options.seed, options.policy, *ROBOTS[options.robot][1:],
-                options.real_time_factor, options.timeout, options.verbose), signals, report,
-                folder)
+                options.real_time_factor, options.timeout, options.verbose, options.draws,
+                options.rerun), signals, report, folder)
             print(f'\n{report.table()}\n', flush=True)
+            for note in report.notes:
+                print(f'view: {note}', flush=True)
             try:
                 report.write(options.json)
             except OSError as error:

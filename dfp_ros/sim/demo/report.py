@@ -69,6 +69,7 @@ class Report:
     :param policy: Last diagnostics of the policy node, by key; non-numeric values are None.
     :param exits: Exit statuses of the processes, in order of their end.
     :param problems: Faults other than unsolved episodes.
+    :param notes: Output of the view, which changes no verdict.
     """
 
     asked: int
@@ -76,6 +77,7 @@ class Report:
     policy: dict[str, Any] = field(default_factory=dict)
     exits: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def solved(self) -> int:
@@ -121,6 +123,7 @@ class Report:
         content = {
             'passed': self.passed, 'solved': self.solved,
             'success': self.solved / self.asked, **asdict(self)}
+        del content['notes']
         with atomic_path(path) as partial:
             partial.write_text(
                 json.dumps(content, indent=1, allow_nan=False) + '\n', encoding='utf-8')

@@ -21,9 +21,13 @@ from pathlib import Path
 import time
 
 from dfp_ros.sim.demo.launched import Launched
-from dfp_ros.sim.demo.listener import Listener
+from dfp_ros.sim.demo.listener import Listener, POLICY_NODE
 from dfp_ros.sim.demo.report import Episode, Report
 from dfp_ros.sim.demo.signals import Signals
+from dfp_ros.sim.demo.view_process import ViewProcess
+from dfp_ros.tools.view.node_topics import NodeTopics
+from dfp_ros.tools.view.situation import Situation
+from dfp_ros.tools.view.terminal import TerminalView
 
 START_TIMEOUT = 120.0
 EPISODE_LIMIT = 15.0
@@ -32,7 +36,12 @@ LAUNCH_FILE = 'demo.launch.py'
 
 @dataclass(frozen=True)
 class Options:
-    """Settings of a run; the command line's help describes them."""
+    """
+    Settings of a run; the command line's help describes them.
+
+    :param draws: Whether the terminal is drawn on.
+    :param rerun: Options of ``ros2 run dfp_ros view`` for a view in Rerun; none without one.
+    """
 
     episodes: int
     seed: int
@@ -42,6 +51,8 @@ class Options:
     real_time_factor: float
     timeout: float
     verbose: bool
+    draws: bool = False
+    rerun: tuple[str, ...] = ()
 
 
 class _Witness:
@@ -49,15 +60,25 @@ class _Witness:
     Prints and collects what the demo's listener hears.
 
     :param report: Collects the results.
+    :param situation: What the terminal shows.
+    :param view: The terminal, if it is drawn on.
     """
 
-    def __init__(self, report: Report) -> None:
+    def __init__(
+            self, report: Report, situation: Situation, view: TerminalView | None) -> None:
         self._report = report
+        self._situation = situation
+        self._view = view
 
     def on_episode(self, episode: Episode) -> None:
         """Print and store an episode."""
         self._report.episodes.append(episode)
-        print(episode.line(self._report.asked), flush=True)
+        self._situation.results.append(episode.success)
+        line = episode.line(self._report.asked)
+        if self._view is None:
+            print(line, flush=True)
+        else:
+            self._view.print(line)
 
     def on_policy(self, values: Mapping[str, str]) -> None:
         """Store the policy's diagnostics, except those after the last episode."""
@@ -74,14 +95,20 @@ def run(options: Options, signals: Signals, report: Report, folder: Path) -> Non
     settings = {
         'policy': options.policy, 'robot': options.robot, 'environment': options.environment,
         'episodes': options.episodes, 'seed': options.seed,
-        'real_time_factor': options.real_time_factor, 'record': folder / 'episodes'}
+        'real_time_factor': options.real_time_factor, 'record': folder / 'episodes',
+        'publish_decisions': str(bool(options.rerun)).lower()}
     longest = START_TIMEOUT + options.episodes * (5 + EPISODE_LIMIT / options.real_time_factor)
     deadline = time.monotonic() + (options.timeout or longest)
+    situation = Situation(f'/{POLICY_NODE}', options.episodes, counts_marks=False)
     launched = Launched(LAUNCH_FILE, settings, folder, options.verbose)
-    listener = None
+    listener = view = viewer = None
     try:
-        witness = _Witness(report)
+        viewer = ViewProcess(options.rerun, folder) if options.rerun else None
+        view = TerminalView(situation) if options.draws else None
+        witness = _Witness(report, situation, view)
         listener = Listener('dfp_demo', witness.on_episode, witness.on_policy)
+        if view is not None:
+            NodeTopics(listener.node, situation)
         while launched.running():
             signals.check()
             if time.monotonic() > deadline:
@@ -89,15 +116,22 @@ def run(options: Options, signals: Signals, report: Report, folder: Path) -> Non
                     f'the demo did not finish within {options.timeout or longest:g} s')
                 break
             listener.listen(0.1)
+            # After the last episode the robot ends, and the node would only report that.
+            if view is not None and len(report.episodes) < options.episodes:
+                view.update(time.monotonic())
         while launched.running() is False and len(report.episodes) < options.episodes:
             before = len(report.episodes)
             listener.listen(0.5)  # Messages sent before the end may still be in flight.
             if len(report.episodes) == before:
                 break
     finally:
+        if view is not None:
+            view.close()
         launched.stop()
         if listener:
             listener.close()
+        if viewer is not None:
+            report.notes += viewer.stop()
         report.exits = launched.exits()
     _judge(report, launched)
 

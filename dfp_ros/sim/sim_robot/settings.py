@@ -28,8 +28,8 @@ from dfp_ros.node.parameters.names import require_name
 
 MODES = ('realtime', 'lockstep')
 
-# Name, default, description, range. All are read once, at startup.
-_PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
+#: Name, default, description, range. All are read once, at startup.
+PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
     ('environment', 'cube-single-singletask-task2-v0',
      "Simulated environment: one of OGBench's manipulation environments, "
      'lift-mh-low_dim, or lift-joint-low_dim, whose arm takes a JointTrajectory.', None),
@@ -91,7 +91,7 @@ class Settings:
 
 def list_parameters() -> list[tuple[str, Any, str]]:
     """Return name, default and description of each parameter."""
-    return [(name, default, sentence) for name, default, sentence, _ in _PARAMETERS]
+    return [(name, default, sentence) for name, default, sentence, _ in PARAMETERS]
 
 
 def declare(node: Node) -> Settings:
@@ -104,7 +104,7 @@ def declare(node: Node) -> Settings:
     """
     values = {
         name: declare_parameter(node, name, default, sentence, bounds)
-        for name, default, sentence, bounds in _PARAMETERS}
+        for name, default, sentence, bounds in PARAMETERS}
     if values['mode'] not in MODES:
         raise ValueError(f'mode: found {values["mode"]!r}, expected one of {", ".join(MODES)}')
     require_name('policy_node', values['policy_node'], 'left/dfp_policy')

@@ -25,11 +25,14 @@ from dataclasses import dataclass
 import os
 
 from dfp_ros.core.description.yaml_section import read_yaml, Section
+from dfp_ros.core.text.printable import printable
 from dfp_ros.spec import ActionField, ObservationField, PolicySpec
 from dfp_ros.spec_bounds import MOST_ACTIONS, MOST_COMMANDED, MOST_OBSERVED, MOST_STATE, SpecError
 
-# Ticks in a history, as in a robot description.
-_MOST_TICKS = 1000
+#: Most ticks in a history, as in a robot description.
+MOST_TICKS = 1000
+# Units of stiffness and damping, without spaces.
+_GAINS = frozenset(('nm/rad', 'nms/rad', 'n/m', 'ns/m', 'n*m/rad', 'n*m*s/rad', 'n*s/m'))
 TERM, TIME = 'term', 'time'
 OLDEST, NEWEST = 'oldest', 'newest'
 
@@ -358,6 +361,7 @@ def _read_output(name: str, section: Section) -> Output:
             ('name', 'unit', 'size', 'low', 'high'), ('scale', 'offset', 'elements'))
         size = given['size'].count(1, MOST_COMMANDED)
         low, high = _read_range(item, given, size)
+        _require_gain(given['low'], given['unit'].text(), low)
         if any(lowest == highest for lowest, highest in zip(low, high, strict=True)):
             raise item.error(
                 'found equal low and high; commands that never change belong to constants')
@@ -373,8 +377,18 @@ def _read_constant(section: Section) -> Constant:
     """Read commands that never change."""
     keys = section.mapping(('name', 'unit', 'values'), ('elements',))
     values = keys['values'].numbers()
+    _require_gain(keys['values'], keys['unit'].text(), values)
     return Constant(
         keys['name'].text(), keys['unit'].text(), values, _read_elements(keys, len(values)))
+
+
+def _require_gain(section: Section, unit: str, values: tuple[float, ...]) -> None:
+    """Require that a gain, as its unit shows, is never negative."""
+    least = min(values)
+    if least < 0 and ''.join(unit.split()).casefold() in _GAINS:
+        raise section.error(
+            f'found {least:g} {printable(unit)}, which drives a joint away from its target; '
+            'expected gains of 0 or more')
 
 
 def _read_range(
@@ -399,7 +413,7 @@ def _read_clip(keys: Mapping[str, Section]) -> tuple[float, ...]:
 
 def _read_history(keys: Mapping[str, Section]) -> int:
     """Read the length of a history."""
-    return keys['history'].count(1, _MOST_TICKS) if 'history' in keys else 1
+    return keys['history'].count(1, MOST_TICKS) if 'history' in keys else 1
 
 
 def _read_elements(keys: Mapping[str, Section], size: int) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ import re
 import yaml
 
 from dfp_ros.core.description.unfilled import MARK
+from dfp_ros.core.description.yaml_section import LONGEST_TEXT
 from dfp_ros.core.text.printable import printable
 from dfp_ros.tools.adopt.foreign_model import ForeignModel, Port
 
@@ -60,6 +61,27 @@ class Facts:
         self.keys[key] = MARK if value is None else value
         if comment:
             self.comments[key] = comment
+
+    def put_stated(self, key: str, value: object, size: int | None = None) -> None:
+        """
+        Set a key to the numbers that a file states, if it states any.
+
+        Those that would change nothing are left out; what cannot be read is asked for.
+
+        :param key: The key: minus, scale or clip.
+        :param value: The value in the file.
+        :param size: How many numbers it should be, None for any.
+        """
+        neutral = {'minus': (0.0,), 'scale': (1.0,), 'clip': (-math.inf, math.inf)}[key]
+        stated = value if isinstance(value, list) else [value]
+        if value is None or all(
+                isinstance(each, int | float) and each in neutral for each in stated):
+            return
+        found = finite(value, size)
+        if found:
+            self.put(key, found if key == 'clip' else one(found))
+        else:
+            self.put(key, None, f'the file states {printable(repr(value), 200)}')
 
 
 @dataclass
@@ -248,7 +270,8 @@ def _value(value: Value) -> str:
 
 
 def _text(text: str) -> str:
-    """Format text, in quotes unless it is a plain word."""
+    """Format text, in quotes unless it is a plain word, and printable in any case."""
+    text = printable(text, LONGEST_TEXT)
     if _PLAIN.fullmatch(text) and isinstance(yaml.safe_load(text), str):
         return text
     return "'" + text.replace("'", "''") + "'"
@@ -279,12 +302,12 @@ def finite(numbers: object, size: int | None = None) -> list[float] | None:
     found = [numbers] if isinstance(numbers, int | float) else numbers
     if not isinstance(found, Sequence) or isinstance(found, str):
         return None
-    values = []
-    for number in found:
-        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(
-                number):
-            return None
-        values.append(float(number))
+    if any(isinstance(number, bool) or not isinstance(number, int | float) for number in found):
+        return None
+    # Whole numbers are bounded by their reader.
+    values = [float(number) for number in found]
+    if not all(map(math.isfinite, values)):
+        return None
     if isinstance(numbers, int | float) and size is not None:
         values *= size
     return values if size in (None, len(values)) else None

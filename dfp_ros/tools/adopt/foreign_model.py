@@ -27,7 +27,7 @@ import onnxruntime
 
 from dfp_ros.core.files.bounded_file import LARGEST_POLICY, read_regular
 from dfp_ros.core.policy.onnx_metadata import OnnxFileError, read_model
-from dfp_ros.core.text.printable import printable
+from dfp_ros.core.text.printable import printable, quoted
 from dfp_ros.tools.adopt.adoption import AdoptError
 
 #: Element types of inputs and outputs, with their numbers in ONNX; all are converted to float32.
@@ -35,6 +35,8 @@ FLOATS = MappingProxyType({'tensor(float)': 1, 'tensor(float16)': 10, 'tensor(do
 #: Element types of states: counters and flags too, which float32 has exactly up to 2 ** 24.
 STATES = MappingProxyType({
     **FLOATS, 'tensor(int32)': 6, 'tensor(int64)': 7, 'tensor(bool)': 9})
+# More inputs or outputs, and longer names of them, than any policy has.
+_MOST_PORTS, _LONGEST_NAME = 200, 200
 
 
 @dataclass(frozen=True)
@@ -138,10 +140,16 @@ def load_foreign_model(path: Path) -> ForeignModel:
         facts = read_model(model.SerializeToString())
     except OnnxFileError as error:
         raise AdoptError(f'{path}: {error}') from error
+    if facts.unbounded:
+        # Loading may run them already.
+        raise AdoptError(
+            f'{path}: its graph has {", ".join(sorted(facts.unbounded))}, which can run without '
+            'end and keep the robot waiting; export it without')
     session = _open(path, model)
     return ForeignModel(
-        path, hashlib.sha256(content).hexdigest(), model, _ports(session.get_inputs()),
-        _ports(session.get_outputs()), facts.metadata)
+        path, hashlib.sha256(content).hexdigest(), model,
+        _ports(path, 'inputs', session.get_inputs()),
+        _ports(path, 'outputs', session.get_outputs()), facts.metadata)
 
 
 def _open(path: Path, model: Any) -> Any:
@@ -158,6 +166,15 @@ def _open(path: Path, model: Any) -> Any:
             f'{printable(error, 300)}') from error
 
 
-def _ports(nodes: Any) -> dict[str, Port]:
+def _ports(path: Path, kind: str, nodes: Any) -> dict[str, Port]:
     """List inputs or outputs of a session."""
+    if not 0 < len(nodes) <= _MOST_PORTS:
+        raise AdoptError(
+            f'{path}: found {len(nodes)} {kind}, expected 1 to {_MOST_PORTS}; export it with '
+            'those of a policy')
+    for node in nodes:
+        if not node.name.isprintable() or len(node.name) > _LONGEST_NAME:
+            raise AdoptError(
+                f'{path}: {kind}: found the name {quoted(node.name)}, expected at most '
+                f'{_LONGEST_NAME} printable characters; export it with other names')
     return {node.name: Port(node.name, tuple(node.shape), node.type) for node in nodes}

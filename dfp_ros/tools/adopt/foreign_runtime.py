@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.text.printable import printable
 from dfp_ros.tools.adopt.adoption import AdoptError, Adoption, Input, Output, Term
 from dfp_ros.tools.adopt.foreign_model import ForeignModel
 
@@ -68,11 +69,17 @@ class ForeignRuntime:
         :param values: The value of each field of the observation, shape (history, size), the
             oldest tick first.
         :return: Shape (horizon, act_dim), in the fields' units, without limits.
-        :raises AdoptError: If an output has another size than it should.
+        :raises AdoptError: If inference fails, or an output has another size than it should.
         """
-        answers = dict(zip(self._names, self._session.run(self._names, {
-            given.name: self._input(given, values) for given in self._adoption.inputs
-        }), strict=True))
+        given_numbers = {
+            given.name: self._input(given, values) for given in self._adoption.inputs}
+        try:
+            found = self._session.run(self._names, given_numbers)
+        except Exception as error:  # ONNX Runtime's own errors share no public base class
+            raise AdoptError(
+                f'{self._path}: its inference fails: {printable(error, 300)}; run it once with '
+                'ONNX Runtime, and export it again') from error
+        answers = dict(zip(self._names, found, strict=True))
         for given in self._adoption.inputs:
             if given.state:
                 self._states[given.name] = answers[given.state]

@@ -132,19 +132,13 @@ def _term(path: Path, described: Mapping[str, object], action: str) -> Facts:
                 term.put(key, value)
                 term.comments.pop(key, None)
         for offsets in ('joint_pos_offsets', 'joint_vel_offsets'):
-            minus = finite(described.get(offsets), size)
-            if minus and any(minus):
-                term.put('minus', minus)
+            term.put_stated('minus', described.get(offsets), size)
         _put_joints(term, described, size)
     length = overloads.get('history_length')
     if isinstance(length, int) and length > 1:
         term.put('history', length)
-    scale = finite(overloads.get('scale'))
-    if scale and set(scale) != {1.0}:
-        term.put('scale', one(scale))
-    clip = finite(overloads.get('clip'), 2)
-    if clip:
-        term.put('clip', clip)
+    term.put_stated('scale', overloads.get('scale'))
+    term.put_stated('clip', overloads.get('clip'), 2)
     return term
 
 

@@ -35,7 +35,6 @@ from dfp_ros.tools.adopt.draft import (
     find_states,
     finite,
     mapping,
-    one,
 )
 from dfp_ros.tools.adopt.foreign_model import ForeignModel
 
@@ -75,8 +74,8 @@ def draft_of_isaac_env(
         'joints, which the simulator decides; docs/adopting.md explains the keys. Check every',
         'value with a comment.'])
     step = finite(mapping(content['sim']).get('dt'), 1)
-    decimation = content['decimation']
-    period = step[0] * decimation if step and isinstance(decimation, int) else None
+    decimation = finite(content['decimation'], 1)
+    period = step[0] * decimation[0] if step and decimation else None
     fill_top(draft, foreign, None, None if period is None else round(period, 9))
     states = find_states(foreign)
     inputs = [name for name in foreign.inputs if name not in states]
@@ -142,12 +141,8 @@ def _term(
         group.get('history_length'), described.get('history_length')) if isinstance(each, int)]
     if lengths and lengths[0] > 1:
         term.put('history', lengths[0])
-    scale = finite(described.get('scale'))
-    if scale and set(scale) != {1.0}:
-        term.put('scale', one(scale))
-    clip = finite(described.get('clip'), 2)
-    if clip:
-        term.put('clip', clip)
+    term.put_stated('scale', described.get('scale'))
+    term.put_stated('clip', described.get('clip'), 2)
     return term
 
 
@@ -160,8 +155,8 @@ def _field(
         _ACTIONS.get(kind, name), f'all fields of the output have {size} numbers together')
     field.comments['unit'] = f'of the command of a {kind}'
     scale, offset = described.get('scale'), described.get('offset')
-    if isinstance(scale, int | float):
-        field.put('scale', float(scale))
+    if isinstance(scale, int | float) and (found := finite(scale, 1)):
+        field.put('scale', found[0])
         field.comments.pop('scale')
     elif isinstance(scale, Mapping):
         field.comments['scale'] = f'in the order of the joints: {_by_pattern(scale)}'
@@ -170,8 +165,8 @@ def _field(
         posture = mapping(mapping(asset.get('init_state')).get('joint_pos'))
         field.comments['offset'] = (
             f'the default posture, in the order of the joints: {_by_pattern(posture)}')
-    elif isinstance(offset, int | float):
-        field.put('offset', float(offset))
+    elif isinstance(offset, int | float) and (found := finite(offset, 1)):
+        field.put('offset', found[0])
         field.comments.pop('offset')
     return field
 

@@ -187,6 +187,12 @@ def _check(adoption: Adoption, foreign: ForeignModel) -> dict[str, tuple[int, ..
             raise AdoptError(
                 f'{adoption.where}: found the output {name!r} twice in outputs, states and unused')
     _compare('outputs', adoption.where, taken, foreign.outputs, foreign.path.name)
+    for name in taken[:len(taken) - len(adoption.unused)]:
+        if foreign.outputs[name].type not in STATES:
+            raise AdoptError(
+                f'{adoption.where}: the output {name!r} of {foreign.path.name} is '
+                f'{foreign.outputs[name].type}, expected one of {", ".join(STATES)}; if it is not '
+                'needed, add it to the list unused')
     if not adoption.observed:
         raise AdoptError(f'{adoption.where}: found no term with a name, so nothing is observed')
     return shapes

@@ -21,14 +21,15 @@ several models in a row; here it has to have one, in ONNX.
 from __future__ import annotations
 
 from collections.abc import Mapping
-import json
 import math
 from pathlib import Path
 import struct
 
 import numpy as np
 
-from dfp_ros.core.files.bounded_file import LARGEST_POLICY, read_regular
+from dfp_ros.core.files.bounded_file import LARGEST_TEXT, read_regular
+from dfp_ros.core.files.bounded_json import read_json
+from dfp_ros.core.text.printable import printable
 from dfp_ros.tools.adopt.adoption import AdoptError
 from dfp_ros.tools.adopt.draft import (
     Draft,
@@ -117,7 +118,7 @@ def draft_of_leapp(foreign: ForeignModel, path: Path, content: Mapping[str, obje
         draft.inputs[name] = []
         draft.input_keys[name] = keys = Facts()
         if name in foreign.inputs and foreign.inputs[name].open_beside(foreign.batch):
-            keys.put('shape', [float(each) for each in _shape(path, port)])
+            keys.put('shape', _shape(path, port))
         if name in feedback:
             keys.put('state', feedback[name])
             if any(values := initial.get(f'{node}/{name}', [])):
@@ -194,20 +195,22 @@ def _initial_values(path: Path, pipeline: Mapping[str, object]) -> dict[str, lis
         raise AdoptError(f'{path}: found initial_values {name!r}, expected a file beside it')
     file = path.parent / name
     try:
-        content = read_regular(file, LARGEST_POLICY)
+        content = read_regular(file, LARGEST_TEXT)
         length = struct.unpack('<Q', content[:8])[0]
-        header = json.loads(content[8:8 + length])
+        header = read_json(content[8:8 + length])
+        numbers = memoryview(content)[8 + length:]
         found = {}
         for key, entry in header.items():
             if key == '__metadata__':
                 continue
             start, end = entry['data_offsets']
             kind = _TYPES[entry['dtype']]
-            values = np.frombuffer(content[8 + length:][start:end], kind)
+            values = np.frombuffer(numbers[start:end], kind)
             found[key] = values.astype(np.float64).tolist()
         return found
     except OSError as error:
         raise AdoptError(f'{file}: cannot be read: {error.strerror}') from error
-    except (ValueError, KeyError, TypeError, struct.error) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise AdoptError(
-            f'{file}: is not a file of initial values as LEAPP writes it: {error!r}') from error
+            f'{file}: is not a file of initial values as LEAPP writes it: '
+            f'{printable(repr(error), 300)}') from error

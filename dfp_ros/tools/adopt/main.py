@@ -29,18 +29,18 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 import sys
 
-import yaml
-
 from dfp_ros.core.description.unfilled import MARK
 from dfp_ros.core.description.yaml_section import DescriptionError, read_text
 from dfp_ros.core.files.atomic import atomic_path
 from dfp_ros.core.files.user_path import user_path
+from dfp_ros.core.hung_calls import ended_by_interrupts
 from dfp_ros.core.policy.interface import PolicyError
-from dfp_ros.core.text.printable import printable
+from dfp_ros.core.text.printable import listed, printable, TEXT
 from dfp_ros.node.parameters.files import own_words
 from dfp_ros.tools.adopt.adoption import AdoptError, Adoption, read_adoption
-from dfp_ros.tools.adopt.draft import Draft, draft_of_graph, mapping
+from dfp_ros.tools.adopt.draft import Draft, draft_of_graph
 from dfp_ros.tools.adopt.foreign_model import ForeignModel, load_foreign_model
+from dfp_ros.tools.adopt.foreign_yaml import read_foreign_yaml
 from dfp_ros.tools.adopt.io_descriptors import draft_of_io_descriptors, is_io_descriptors
 from dfp_ros.tools.adopt.isaac_env import draft_of_isaac_env, is_isaac_env
 from dfp_ros.tools.adopt.layout import lay_out
@@ -106,7 +106,7 @@ def sort_files(files: list[Path]) -> Given:
             continue
         if path.suffix not in ('.yaml', '.yml'):
             raise AdoptError(f'{path}: found neither an .onnx nor a .yaml file')
-        parsed = _parse(path)
+        parsed = read_foreign_yaml(path)
         if 'inputs' in parsed and 'outputs' in parsed and not is_leapp(parsed):
             if meaning is not None:
                 raise AdoptError(f'{path}: found a second meaning of the policy, after {meaning}')
@@ -119,7 +119,7 @@ def sort_files(files: list[Path]) -> Given:
                 models.append(find_model(path, parsed))
         else:
             raise AdoptError(
-                f'{path}: found the keys {", ".join(map(printable, parsed)) or "of nothing"}, '
+                f'{path}: found the keys {listed(parsed) or "of nothing"}, '
                 'expected inputs and outputs (a meaning drafted by adopt), actions, observations '
                 "and scene (Isaac Lab's IO_descriptors.yaml or env.yaml), or models and pipeline "
                 '(a LEAPP bundle)')
@@ -184,6 +184,13 @@ def main(args: list[str] | None = None) -> int:
         cannot be adopted.
     """
     asked = parse(args)
+    # Inference of a foreign graph may take for ever.
+    with ended_by_interrupts():
+        return _adopt(asked)
+
+
+def _adopt(asked: argparse.Namespace) -> int:
+    """Adopt or draft as the command line asks; return the exit status."""
     try:
         given = sort_files(asked.files)
         foreign = load_foreign_model(given.model)
@@ -205,9 +212,9 @@ def main(args: list[str] | None = None) -> int:
         print(f'adopt: cannot be written: {printable(error, 2000)}', file=sys.stderr)
         return 2
     print(describe_adoption(adoption, foreign))
-    print(
-        f'\n{out}: {out.stat().st_size / 1000:,.0f} kB; the same answers as {foreign.path.name} '
-        f'on {agreement.calls} random observations, within {agreement.largest:.1e}')
+    print('\n' + printable(
+        f'{out}: {out.stat().st_size / 1000:,.0f} kB; the same answers as {foreign.path.name} '
+        f'on {agreement.calls} random observations, within {agreement.largest:.1e}', TEXT))
     return 0
 
 
@@ -216,13 +223,17 @@ def _ask(given: Given, foreign: ForeignModel, asked: argparse.Namespace) -> int:
     text = make_draft(given, foreign, asked.plain).write()
     path = Path(foreign.path.name).with_suffix('').with_suffix(ENDING)
     _require_new(path, asked.force)
+    if any(path.exists() and path.samefile(each) for each in asked.files):
+        raise AdoptError(
+            f'{path}: is one of the files that were given, and the draft would replace it; rename '
+            'it, or change to another folder')
     with atomic_path(path, overwrite=asked.force) as partial:
         partial.write_text(text, encoding='utf-8')
     files = ' '.join(str(each) for each in (given.model, path))
     print(text, end='')
-    print(
-        f'\n{path}: {text.count(f": {MARK}")} facts to fill in, each marked {MARK}; then '
-        f'`ros2 run dfp_ros adopt {files}`')
+    print('\n' + printable(
+        f'{path}: {text.count(f": {MARK}")} facts to fill in, each marked {MARK}; then '
+        f'`ros2 run dfp_ros adopt {files}`', TEXT))
     return 1
 
 
@@ -232,27 +243,6 @@ def _require_new(path: Path, may_overwrite: bool) -> None:
         raise AdoptError(
             f'{path}: is there already, and may have been edited; move it, or add --force to '
             'overwrite it')
-
-
-class _Loader(yaml.SafeLoader):
-    """Loader that makes lists of Python's tuples and slices, as in Isaac Lab's env.yaml."""
-
-    def construct_python(self, suffix: str, node: yaml.Node) -> object:
-        """Read a list, and leave out everything else."""
-        if isinstance(node, yaml.SequenceNode):
-            return self.construct_sequence(node, deep=True)
-        return None
-
-
-_Loader.add_multi_constructor('tag:yaml.org,2002:python/', _Loader.construct_python)
-
-
-def _parse(path: Path) -> Mapping[str, object]:
-    """Parse a YAML file; nothing in it is executed."""
-    try:
-        return mapping(yaml.load(read_text(path), _Loader))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise AdoptError(f'{path}: is not plain YAML: {printable(error, 300)}') from error
 
 
 def _provenance(foreign: ForeignModel, adoption: Adoption) -> dict[str, object]:

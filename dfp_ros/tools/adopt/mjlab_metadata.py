@@ -23,7 +23,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 import math
 
-from dfp_ros.tools.adopt.adoption import AdoptError
+from dfp_ros.core.text.printable import printable
+from dfp_ros.tools.adopt.adoption import AdoptError, MOST_TICKS
 from dfp_ros.tools.adopt.draft import (
     Draft,
     draft_field,
@@ -36,6 +37,8 @@ from dfp_ros.tools.adopt.draft import (
 from dfp_ros.tools.adopt.foreign_model import ForeignModel
 
 _NAMES = 'observation_names'
+# Longest item of the metadata in characters; that of a humanoid robot has a hundredth of it.
+_LONGEST = 20_000
 _ROUNDED = 'mjlab rounds to 3 decimals; give all of them if you have them'
 # Terms of mjlab's own tasks: size, 0 for that of the joints, and unit of the value.
 _KNOWN = {
@@ -58,6 +61,11 @@ def draft_of_mjlab(foreign: ForeignModel) -> Draft:
     :raises AdoptError: If the metadata does not fit the graph.
     """
     metadata = foreign.metadata
+    for key, text in metadata.items():
+        if len(text) > _LONGEST:
+            raise AdoptError(
+                f'{foreign.path}: its metadata has {len(text)} characters of {printable(key)}, '
+                f'expected at most {_LONGEST}; describe it in a YAML file instead (--plain)')
     draft = Draft(notes=[
         f'Meaning of {foreign.path.name}, from the metadata that mjlab wrote into it, for',
         '`ros2 run dfp_ros adopt`. Each FILL_IN is a fact that the metadata does not state;',
@@ -108,7 +116,7 @@ def _terms(foreign: ForeignModel, given: str, action: str, joints: list[str]) ->
         name: len(joints) if _KNOWN[name][0] == 0 else _KNOWN[name][0]
         for name in names if name in _KNOWN}
     sizes |= {name: foreign.outputs[action].size for name in names if name in _ACTIONS}
-    lengths = [max(1, round(_number(text))) for text in histories] or [1] * len(names)
+    lengths = [_length(foreign, text) for text in histories] or [1] * len(names)
     left = foreign.inputs[given].size - sum(
         sizes.get(name, 0) * length for name, length in zip(names, lengths, strict=True))
     others = [name for name in names if name not in sizes]
@@ -134,8 +142,11 @@ def _terms(foreign: ForeignModel, given: str, action: str, joints: list[str]) ->
                 term.put('high', 1.0)
                 for key in ('low', 'high'):
                     term.comments.pop(key)
-            if name == 'joint_pos' and (posture := _numbers(metadata, 'default_joint_pos')):
-                term.put('minus', posture, _ROUNDED)
+            if name == 'joint_pos' and metadata.get('default_joint_pos'):
+                posture = _numbers(metadata, 'default_joint_pos')
+                term.put('minus', posture or None, (
+                    _ROUNDED if posture else 'the default posture, which mjlab states as '
+                    f'{printable(metadata["default_joint_pos"])!r}'))
             if name in ('joint_pos', 'joint_vel') and size == len(joints):
                 term.put('elements', joints, 'the order of joint_names; check')
         if lengths[i] > 1:
@@ -167,6 +178,17 @@ def _field(foreign: ForeignModel, action: str, joints: list[str]) -> Facts:
     if len(joints) == size:
         field.put('elements', joints, 'the order of joint_names; check')
     return field
+
+
+def _length(foreign: ForeignModel, text: str) -> int:
+    """Read the number of ticks in a history; 0 is that of this tick, as 1."""
+    found = _number(text)
+    if not 0 <= found <= MOST_TICKS:
+        raise AdoptError(
+            f'{foreign.path}: its metadata has observation_terms_history_length '
+            f'{printable(text)}, expected 0 to {MOST_TICKS}; describe it in a YAML file instead '
+            '(--plain)')
+    return max(1, round(found))
 
 
 def split(text: str) -> list[str]:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.tools.adopt.adoption import AdoptError, Adoption
@@ -63,9 +64,11 @@ def check_policy(
     """
     reference = ForeignRuntime(adoption, foreign, layout.shapes)
     # The sizes of outputs are known only now, and a wrong one has a message of its own here.
-    reference.command({
-        term.name: np.zeros((term.history, term.size), np.float32)
-        for term in adoption.observed})
+    middle = {
+        term.name: np.tile(
+            np.add(term.low, term.high) / 2, (term.history, 1)).astype(np.float32)
+        for term in adoption.observed}
+    _require_finite(foreign, reference.command(middle), 'in the middle of')
     policy = OnnxPolicy(path, candidates=1)
     spec = policy.spec
     low, high = (
@@ -84,6 +87,7 @@ def check_policy(
                     term.low, term.high, (term.history, term.size)).astype(np.float32)
                 for term in adoption.observed}
             expected = reference.command(values)
+            _require_finite(foreign, expected, 'within')
             chunk = policy.act(
                 np.concatenate([values[term.name].ravel() for term in adoption.observed]), noise,
                 state)
@@ -101,3 +105,11 @@ def check_policy(
                     'state that is no output?')
             largest = max(largest, float(difference.max()))
     return Agreement(_EPISODES * _CALLS, largest)
+
+
+def _require_finite(foreign: ForeignModel, commands: NDArray[np.float64], place: str) -> None:
+    """Require that the foreign policy answers numbers."""
+    if not np.isfinite(commands).all():
+        raise AdoptError(
+            f'{foreign.path}: its commands for an observation {place} the stated ranges are not '
+            'all finite; check low, high, minus and scale, or take another checkpoint of it')

@@ -32,8 +32,9 @@ from std_srvs.srv import Trigger
 
 from dfp_ros.core.control.episode_marks import FAILURE, START, SUCCESS
 from dfp_ros.core.description.sources import STATIC_RECEPTION
-from dfp_ros.core.text.printable import printable, quoted, TEXT
+from dfp_ros.core.text.printable import listed, printable, quoted, TEXT
 from dfp_ros.node.messages.source_reader import SourceReader
+from dfp_ros.node.ros.endpoints import publisher_names
 from dfp_ros.node.ros.node_clock import NodeClock
 from dfp_ros.node.ros.qos import DECISION_QOS, SENSOR_QOS, source_qos, STATUS_QOS
 from dfp_ros.node.ros.trigger_services import TriggerServices
@@ -287,6 +288,14 @@ class EpisodeManagerNode(Node):
     def _hear_verdict(self, message: Bool) -> None:
         """Hear whether the task is solved; what was solved before the episode is no success."""
         if self._machine.phase is not Phase.RUNNING:
+            return
+        judges = publisher_names(self, self.resolve_topic_name(self._settings.judge))
+        if len(judges) > 1:
+            self.get_logger().warning(
+                f'{self._settings.judge}: found {len(judges)} publishers, '
+                f'{listed(sorted(judges))}; what they say is ignored, because the one that says '
+                'false does not know what the other sees; stop all but one, or have them send '
+                'marks (judge_type:=marks)', throttle_duration_sec=5.0)
             return
         if not message.data:
             self._judged_unsolved = True

@@ -35,6 +35,8 @@ _INACTIVE = 3.0
 # Rows that arrive within this time in s after an answer may have been sent before it.
 _IN_FLIGHT = 0.5
 _STATES = tuple(State)
+# Bound of counts, up to which a float has every whole number.
+_MOST = 2.0 ** 53
 _NEEDED = ('ticks', 'state', 'operator_stops')
 
 
@@ -85,7 +87,7 @@ def _read(indices: dict[str, int], data: Sequence[float]) -> Row | None:
     if any(indices.get(name, len(data)) >= len(data) for name in _NEEDED):
         return None
     ticks, state, stops = (float(data[indices[name]]) for name in _NEEDED)
-    if not (math.isfinite(ticks) and math.isfinite(stops)):
+    if not (0 <= ticks < _MOST and 0 <= stops < _MOST):
         return None
     if math.isnan(state):
         return Row(int(ticks), None, int(stops))

@@ -28,8 +28,8 @@ from dfp_ros.tools.episodes.machine import Rules
 BOOL, MARKS = 'bool', 'marks'
 _CHOICES = {'judge_type': (MARKS, BOOL)}
 
-# Name, default, description, range.
-_PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
+#: Name, default, description, range.
+PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
     ('policy_node', 'dfp_policy', 'Name of the policy node that is stopped and released.', None),
     ('time_limit', 0.0, 'Longest episode in s, after which it is a failure; 0 for no limit.',
      (0.0, 86_400.0)),
@@ -88,7 +88,7 @@ class Settings:
 
 def list_parameters() -> list[tuple[str, Any, str]]:
     """Return name, default and description of each parameter."""
-    return [(name, default, sentence) for name, default, sentence, _ in _PARAMETERS]
+    return [(name, default, sentence) for name, default, sentence, _ in PARAMETERS]
 
 
 def declare(node: Node) -> Settings:
@@ -101,7 +101,7 @@ def declare(node: Node) -> Settings:
     settings = Settings(**{
         name: declare_parameter(
             node, name, default, sentence, bounds, choices=_CHOICES.get(name, ()))
-        for name, default, sentence, bounds in _PARAMETERS})
+        for name, default, sentence, bounds in PARAMETERS})
     for name, example in (
             ('policy_node', 'left/dfp_policy'), ('judge', 'camera/is_solved'),
             ('reset_service', 'robot/reset')):

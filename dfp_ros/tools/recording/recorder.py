@@ -68,8 +68,8 @@ _ADJUSTMENT = 1_000_000_000
 # Time from the start in s after which a topic without a message is reported.
 _PATIENCE = 5.0
 
-# Name, default, description, range.
-_PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
+#: Name, default, description, range.
+PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
     ('robot', '', 'Robot description (.yaml), or the bare name of one in config: its sources and '
      'its command topics are recorded.', None),
     ('out', '', 'Folder of the bag; it must not exist.', None),
@@ -96,7 +96,7 @@ class RecorderNode(Node):
         super().__init__('dfp_recorder', **kwargs)
         self._settings = {
             name: declare_parameter(self, name, default, sentence, bounds)
-            for name, default, sentence, bounds in _PARAMETERS}
+            for name, default, sentence, bounds in PARAMETERS}
         self._bag: BagWriter | None = None
         self._subscriptions_made: list[Any] = []
         self._topics: list[tuple[str, Any]] = []
@@ -331,7 +331,7 @@ def main(args: list[str] | None = None) -> int:
 
     :return: Exit status: 1 after a fault, else 0.
     """
-    parameters = [(name, default, sentence) for name, default, sentence, _ in _PARAMETERS]
+    parameters = [(name, default, sentence) for name, default, sentence, _ in PARAMETERS]
     read_words(
         'recorder', 'Record the observations and commands of a robot into a bag.',
         [*parameters, LIFETIME], args)

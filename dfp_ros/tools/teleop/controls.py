@@ -48,6 +48,11 @@ class Control:
     unit: str
     stays: bool
 
+    @property
+    def rest(self) -> float:
+        """Deflection before the person asked for any; NaN leaves an output as it is."""
+        return math.nan if self.stays else 0.0
+
     def number(self, deflection: float) -> float:
         """
         Compute the number for the message.
@@ -60,6 +65,31 @@ class Control:
             zone = self.entry.dead_zone[self.index]
             asked = asked * (1 - zone) + math.copysign(zone * abs(scale), asked)
         return asked / scale - reading.offset[self.index]
+
+
+class LastAsked:
+    """
+    Deflections in which what stays is as it was last asked for.
+
+    :param controls: What the person commands.
+    """
+
+    def __init__(self, controls: Sequence[Control]) -> None:
+        """Start before anything was asked for."""
+        self._controls = tuple(controls)
+        self._last = [control.rest for control in controls]
+
+    def update(self, deflections: Sequence[float]) -> list[float]:
+        """
+        Take in the deflections of a stick, which is at rest or not.
+
+        :return: The deflections, with those of before for what stays and is at rest.
+        """
+        self._last = [
+            last if control.stays and not deflection else deflection
+            for control, last, deflection in zip(
+                self._controls, self._last, deflections, strict=True)]
+        return self._last
 
 
 def find_controls(

@@ -44,7 +44,7 @@ class HeldKeys:
         self._keys = {
             key: (i, sign) for i, pair in enumerate(PAIRS[:len(controls)])
             for key, sign in zip(pair, (1.0, -1.0), strict=True)}
-        self._deflections = [0.0] * len(controls)
+        self._deflections = [control.rest for control in controls]
         self._until = [0.0] * len(controls)
         self._held_until = 0.0
 

@@ -42,10 +42,10 @@ from dfp_ros.node.process.start import raise_interrupts
 from dfp_ros.node.ros.node_main import check_parameters
 from dfp_ros.node.ros.start import join, read_words
 from dfp_ros.resources import load_robot
-from dfp_ros.tools.teleop.controls import find_controls
+from dfp_ros.tools.teleop.controls import find_controls, LastAsked
 from dfp_ros.tools.teleop.person_topics import PersonTopics
 
-_PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
+PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
     ('robot', '', 'Robot description (.yaml), or the bare name of one in config; its section '
      'takeover names the topics.', None),
     ('joystick', 'joy', 'Topic of sensor_msgs/Joy.', None),
@@ -158,14 +158,14 @@ def main(args: list[str] | None = None) -> int:
     """
     read_words(
         'teleop_joy', 'Take a robot over by joystick, and give it back by letting go.',
-        [(name, default, sentence) for name, default, sentence, _ in _PARAMETERS], args)
+        [(name, default, sentence) for name, default, sentence, _ in PARAMETERS], args)
     raise_interrupts()
     try:
         join(args, SignalHandlerOptions.ALL)
         node = rclpy.create_node('teleop_joy')
         values = {
             name: declare_parameter(node, name, default, sentence, bounds)
-            for name, default, sentence, bounds in _PARAMETERS}
+            for name, default, sentence, bounds in PARAMETERS}
         for line in check_parameters(node, args):
             node.get_logger().warning(line)
         if not values['robot']:
@@ -182,7 +182,7 @@ def main(args: list[str] | None = None) -> int:
     for word, control in zip(values['axes'].split(), controls, strict=False):
         print(f'  {word:8} {control.name}: {control.full:.3g} {control.unit}', flush=True)
     try:
-        run(node, topics, sticks, 1 / values['rate'])
+        run(node, topics, sticks, LastAsked(controls), 1 / values['rate'])
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
@@ -193,7 +193,8 @@ def main(args: list[str] | None = None) -> int:
     return 0
 
 
-def run(node: Node, topics: PersonTopics, sticks: Sticks, period: float) -> None:
+def run(
+        node: Node, topics: PersonTopics, sticks: Sticks, last: LastAsked, period: float) -> None:
     """Publish until asked to end."""
     was_held, told = False, ''
     due = time.monotonic()
@@ -205,7 +206,7 @@ def run(node: Node, topics: PersonTopics, sticks: Sticks, period: float) -> None
         due = now + period
         is_held = sticks.is_held(now)
         if is_held:
-            topics.publish(sticks.deflections())
+            topics.publish(last.update(sticks.deflections()))
         elif was_held:
             topics.let_go()
         if is_held != was_held:

@@ -41,8 +41,8 @@ from dfp_ros.tools.teleop.controls import find_controls
 from dfp_ros.tools.teleop.held_keys import HeldKeys, PAIRS, QUIT
 from dfp_ros.tools.teleop.person_topics import PersonTopics
 
-# Name, default, description, range.
-_PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
+#: Name, default, description, range.
+PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
     ('robot', '', 'Robot description (.yaml), or the bare name of one in config; its section '
      'takeover names the topics.', None),
     ('speed', 1.0, 'Share of full speed, which is the upper clip of each field.', (0.001, 1.0)),
@@ -59,7 +59,7 @@ def main(args: list[str] | None = None) -> int:
     """
     read_words(
         'teleop_keyboard', 'Take a robot over by keyboard, and give it back by letting go.',
-        [(name, default, sentence) for name, default, sentence, _ in _PARAMETERS], args,
+        [(name, default, sentence) for name, default, sentence, _ in PARAMETERS], args,
         'If the input is not a terminal, the first letter of each line is a key.')
     raise_interrupts()
     try:
@@ -67,7 +67,7 @@ def main(args: list[str] | None = None) -> int:
         node = rclpy.create_node('teleop_keyboard')
         values = {
             name: declare_parameter(node, name, default, sentence, bounds)
-            for name, default, sentence, bounds in _PARAMETERS}
+            for name, default, sentence, bounds in PARAMETERS}
         for line in check_parameters(node, args):
             node.get_logger().warning(line)
         if not values['robot']:

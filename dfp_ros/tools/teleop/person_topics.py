@@ -162,7 +162,12 @@ def _write(message: Any, reading: FieldSelector, index: int, number: float) -> N
     name = str(steps[-1])
     kind = type(getattr(holder, name))
     setattr(holder, name, kind(number > 0.5) if kind is bool else (
-        round(number) if kind is int else float(number)))
+        _whole(number) if kind is int else float(number)))
+
+
+def _whole(number: float) -> int:
+    """Round a number; NaN, which leaves an output as it is, has no whole number but 0."""
+    return 0 if math.isnan(number) else round(number)
 
 
 def _write_element(holder: Any, name: str, index: int, number: float) -> None:
@@ -172,7 +177,7 @@ def _write_element(holder: Any, name: str, index: int, number: float) -> None:
     whole = 'int' in kind
     found += [0 if whole else 0.0] * (index + 1 - len(found))
     try:
-        found[index] = round(number) if whole else float(number)
+        found[index] = _whole(number) if whole else float(number)
         setattr(holder, name, found)
     except (AssertionError, TypeError, IndexError) as error:
         raise DescriptionError(

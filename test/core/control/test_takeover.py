@@ -74,6 +74,10 @@ def test_both_edges_are_within_the_limits() -> None:
     for cell in cells():
         steps, last = Steps(cell), Commanding.NOBODY
         near, mine = 0, 0
+        # The policy first: a grip that was never commanded has no place to move on from.
+        first = cell.step().sent
+        assert first is not None
+        steps.add(first)
         while mine < 1250:
             if random.random() < 0.3:
                 cell.hold(random.random() < 0.5)
@@ -423,6 +427,76 @@ def test_an_output_that_was_never_commanded_cannot_be_kept() -> None:
     assert before.sent is not None
     assert found.sent is not None
     assert found.sent[7] == before.sent[7]
+
+
+@pytest.mark.parametrize('wanted', [VELOCITY, INCREMENT, DISPLACEMENT])
+def test_a_person_moves_nothing_on_from_where_it_never_was(wanted: str) -> None:
+    """A gripper without feedback after a reset: it is not sent to 0, and the reason says so."""
+    cell = Cell(meaning(taken_over(), 'grip', wanted))
+    before = cell.run(2)[-1]
+    assert before.sent is not None
+    assert abs(before.sent[7]) > 0.1, 'a jump to 0 would be one'
+    cell.hold()
+    cell.controller.reset(0)
+    for found in cell.run(3):
+        assert found.sent is None
+        assert (found.state, found.commander) == (State.HOLD, Commanding.NOBODY)
+        assert Reason.UNMEASURED in found.reason
+        assert 'command[7] has stop: keep, was never commanded since the reset' in found.text
+    cell.hold(False)
+    before = cell.step()
+    assert before.commander is Commanding.POLICY
+    assert before.sent is not None
+    cell.hold()
+    found = cell.step()
+    assert found.commander is Commanding.PERSON
+    assert found.sent is not None
+    assert found.sent[7] == before.sent[7]
+
+
+def test_a_target_needs_no_place_to_move_on_from() -> None:
+    """A person who says where the gripper shall be commands at once."""
+    cell = Cell(meaning(taken_over(), 'grip', TARGET))
+    cell.buttons[0] = 1
+    cell.hold()
+    found = cell.step()
+    assert found.commander is Commanding.PERSON
+    assert found.sent is not None
+    assert found.sent[7] == 0.1
+
+
+def test_a_target_that_leaves_an_output_as_it_is() -> None:
+    """NaN for a gripper, from a person who has not asked for any place yet; no joint takes it."""
+    robot = meaning(taken_over(), 'grip', TARGET)
+    assert robot.takeover is not None
+    entries = [
+        entry if entry.action != 'grip' else replace(entry, dead_zone=(0.1,), reading=replace(
+            robot.takeover.entries[2].reading, name='grip', unit='1', scale=(1.0,)))
+        for entry in robot.takeover.entries]
+    cell = Cell(replace(robot, takeover=replace(robot.takeover, entries=tuple(
+        entry for entry in entries if entry.action != 'base_speed'))))
+    cell.axes[1] = np.nan
+    cell.hold()
+    found = cell.step()
+    assert found.sent is None
+    assert 'command[7] has stop: keep, was never commanded' in found.text
+    cell.hold(False)
+    before = cell.step()
+    cell.hold()
+    for _ in range(3):
+        found = cell.step()
+        assert found.commander is Commanding.PERSON
+        assert found.person is not None
+        assert np.isnan(found.person[7])
+        assert found.sent is not None
+        assert before.sent is not None
+        assert found.sent[7] == before.sent[7]
+    cell.axes[1] = 1.0
+    found = cell.step()
+    assert found.sent is not None
+    assert found.sent[7] == 1.0
+    cell.axes[1] = np.inf
+    assert 'inf' in cell.step().text
 
 
 def test_a_swap_during_a_takeover() -> None:

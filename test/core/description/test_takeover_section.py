@@ -40,7 +40,7 @@ def test_what_it_says() -> None:
     assert takeover.when_stale == 'end'
     assert [(entry.action, entry.numbers, entry.meaning) for entry in takeover.entries] == [
         ('joint_positions', (0, 1), 'target'), ('slide_step', (0,), 'velocity'),
-        ('base_speed', (0,), 'velocity'), ('grip', (0,), 'increment')]
+        ('base_speed', (0,), 'velocity'), ('grip', (0,), 'target')]
     assert {reading.path for reading in robot.readings('pad')} == {
         'buttons[4]', 'axes', 'buttons[0]', 'buttons[1]'}
     assert set(robot.layouts) == {'arm', 'leader'}

@@ -100,6 +100,19 @@ def test_two_joints_of_one_name() -> None:
         require_joint(found, 'shoulder', 'r.yaml:3', ('velocity',))
 
 
+@pytest.mark.parametrize(('part', 'added'), [
+    ('limit', '<limit lower="-9" upper="9" velocity="9"/>'),
+    ('safety_controller', '<safety_controller soft_lower_limit="-1"/>' * 2)])
+def test_two_limits_of_one_joint(part: str, added: str) -> None:
+    """Which of them counts would be a guess."""
+    text = """<robot name="r"><joint name="a" type="revolute">%s
+        <limit lower="-2" upper="2" velocity="1"/></joint></robot>"""
+    assert require_joint(read_joint_limits(text % ''), 'a', 'here', ('velocity',)).velocity == 1
+    for wanted in ('position', 'velocity'):
+        with pytest.raises(UrdfError, match=f"joint 'a' has <{part}> twice; give limits.{wanted}"):
+            require_joint(read_joint_limits(text % added), 'a', 'here', (wanted,))
+
+
 def test_reads_joint_limits() -> None:
     """The narrower of hard and soft limits counts; missing attributes have URDF's default."""
     found = read_joint_limits(ARM)

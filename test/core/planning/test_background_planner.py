@@ -183,6 +183,16 @@ def test_a_hung_call_leaves_the_plan_in_hand() -> None:
     assert loop.inference.asked == 2
 
 
+def test_a_policy_that_never_answers_is_late() -> None:
+    """After as long as a chunk lasts; also if its call is from before a stop, or a reset."""
+    loop = Loop(math.inf)
+    assert loop.run(30) == [Reason.PLANNING] * 21 + [Reason.LATE_INFERENCE] * 9
+    for drop in (loop.planner.drop, lambda: loop.planner.restart(0)):
+        drop()
+        assert loop.run(30) == [Reason.PLANNING] * 21 + [Reason.LATE_INFERENCE] * 9
+    assert loop.inference.asked == 1
+
+
 def test_a_failed_call_leaves_the_plan_in_hand() -> None:
     """The policy is asked again; if the plan ends, the failure is the reason."""
     loop = Loop(2, lead=0.3)

@@ -33,6 +33,7 @@ from dfp_ros.node.commanding.command_publishers import CommandPublishers
 from dfp_ros.node.loop.source_subscriptions import SourceSubscriptions
 from dfp_ros.node.ros.domain import free_domain
 from testing.fixtures.descriptions import described, GRIP, TEXT
+from testing.fixtures.people import DESCRIPTION
 from testing.processes.ros_processes import Peer
 
 
@@ -149,6 +150,32 @@ def test_a_source_on_a_command_topic(tmp_path: Path, topic: str, more: list[str]
         with pytest.raises(DescriptionError, match=(
                 rf'robot.yaml:\d+: .*its topic {topic} is, as remapped, /\w+, which the command '
                 r"'grip' goes to")):
+            SourceSubscriptions(node, loop, lambda name, sample: None)
+        node.destroy_node()
+    finally:
+        rclpy.shutdown(context=context)
+
+
+@pytest.mark.parametrize(('rules', 'message'), [
+    (['joy:=joint_states'], r"its topic joy is, as remapped, /joint_states, with messages of "
+     r"sensor_msgs/msg/Joy, but the source 'arm' expects sensor_msgs/msg/JointState there"),
+    (['/a:=/b', 'leader/joint_states:=/joint_states'],
+     r"found position of base of the topic 'leader/joint_states' \(as remapped, /joint_states\), "
+     'where the robot itself is measured'),
+    (['joint_states:=/leader/joint_states'], 'where the robot itself is measured')])
+def test_a_person_on_a_topic_of_the_robot(
+        tmp_path: Path, rules: list[str], message: str) -> None:
+    """A remapping makes a person of the robot: refused as the description would be."""
+    text = DESCRIPTION.read_text().replace('[leader_base, leader_shoulder]', '[base, shoulder]')
+    path = tmp_path / 'robot.yaml'
+    path.write_text(text)
+    words = [word for rule in rules for word in ('-r', rule)]
+    context = Context()
+    rclpy.init(args=['--ros-args', *words], context=context, domain_id=free_domain())
+    try:
+        node = rclpy.create_node('other', context=context)
+        loop: Any = SimpleNamespace(robot=load_robot_description(path), is_lockstep=False)
+        with pytest.raises(DescriptionError, match=rf'robot.yaml:\d+: .*{message}'):
             SourceSubscriptions(node, loop, lambda name, sample: None)
         node.destroy_node()
     finally:

@@ -35,6 +35,10 @@ pytest.importorskip('rclpy')
 
 from std_msgs.msg import Float64MultiArray
 
+from dfp_ros.core.control.decision import Commanding, State
+from dfp_ros.node.messages.introspection import field_type, find_message_type
+from dfp_ros.tools.view.node_topics import NodeTopics
+from dfp_ros.tools.view.situation import Situation
 from testing.policies.small_policy import write_policy
 from testing.processes.policy_cell import Cell
 
@@ -60,8 +64,10 @@ class Running:
         """Run a node, and look."""
         with Cell(policy) as cell:
             rows: list[Float64MultiArray] = cell.peer.collect(Float64MultiArray, STATISTICS)
+            self.situation = Situation('/dfp_policy')
+            NodeTopics(cell.peer.node, self.situation)
             cell.wait_for_motion()
-            cell.peer.wait_for(lambda: rows)
+            cell.peer.wait_for(lambda: rows and self.situation.policy and self.situation.robot)
             self.topics = dict(cell.peer.node.get_topic_names_and_types())
             self.services = dict(cell.peer.node.get_service_names_and_types())
         row = rows[-1]
@@ -112,8 +118,13 @@ def test_foxglove_paths(running: Running) -> None:
     """Topics, services and indices exist, and labels match them."""
     for name, panel in FOXGLOVE['configById'].items():
         for path in panel.get('paths', ()):
-            topic, index = re.fullmatch(r'(/[\w/]+)\.data\[(\d+)\]', path['value']).groups()
-            assert running.topics[topic] == ['std_msgs/msg/Float64MultiArray']
+            topic, field = re.fullmatch(r'(/[\w/]+)\.(.+)', path['value']).groups()
+            kind, = running.topics[topic]
+            assert field_type(find_message_type(kind, name), kind, field, name) == 'double'
+            if topic != STATISTICS:
+                assert words(field) & words(path['label']), path
+                continue
+            index, = re.fullmatch(r'data\[(\d+)\]', field).groups()
             part = running.parts[int(index)]
             assert words(part) <= words(path['label']), f'{name}: {part} as {path["label"]}'
         if 'topicToRender' in panel:
@@ -124,6 +135,16 @@ def test_foxglove_paths(running: Running) -> None:
         if 'serviceName' in panel:
             assert running.services[panel['serviceName']] == ['std_srvs/srv/Trigger']
             assert json.loads(panel['requestPayload']) == {}
+
+
+def test_the_terminal_view_hears_the_node(running: Running) -> None:
+    """It knows everything that it shows, from the same topics."""
+    found = running.situation
+    assert (found.policy, found.robot, found.tick) == ('test', 'ur5e_cube', 50.0)
+    assert (found.state, found.commander) == (State.RUNNING, Commanding.POLICY)
+    assert found.ticks > 0
+    assert list(found.sent) == ['effector_linear_velocity', 'effector_yaw_rate', 'gripper_rate']
+    assert found.periods
 
 
 def test_plotjuggler_structure() -> None:

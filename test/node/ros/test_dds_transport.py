@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from dfp_ros.node.ros.dds_transport import choose_transport, LOOPBACK, NETWORK
+from dfp_ros.node.ros.dds_transport import choose_transport, find_unknown_peer, LOOPBACK, NETWORK
 
 PROFILES = 'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'
 RANGE = 'ROS_AUTOMATIC_DISCOVERY_RANGE'
@@ -131,3 +131,13 @@ def test_shared_memory_can_be_enabled(running_nodes: Any) -> None:
     process = running_nodes(FASTDDS_BUILTIN_TRANSPORTS='DEFAULT')
     assert '0.0.0.0' in udp_addresses(process)
     assert shared_memory(process)
+
+
+@pytest.mark.parametrize(('peers', 'unknown'), [
+    ('', ''), (';', ''), ('127.0.0.1;::1;', ''), ('localhost', ''), ('127.0.0.1;%%%', '%%%'),
+    ('a b', 'a b'), ('x' * 300, 'x' * 300), ('\udcff', '\udcff')])
+def test_a_peer_whose_address_is_unknown(peers: str, unknown: str) -> None:
+    """It is found before Fast DDS refuses the first node; where peers are not used, it is none."""
+    assert find_unknown_peer({'ROS_STATIC_PEERS': peers}) == unknown
+    for elsewhere in ({RANGE: 'OFF'}, {'RMW_IMPLEMENTATION': 'rmw_zenoh_cpp'}):
+        assert not find_unknown_peer({'ROS_STATIC_PEERS': peers, **elsewhere})

@@ -28,6 +28,7 @@ from rclpy.node import Node  # noqa: E402
 from dfp_ros.node.process.end_requests import heard_signals  # noqa: E402
 from dfp_ros.node.ros import node_main  # noqa: E402
 from dfp_ros.node.ros.domain import free_domain  # noqa: E402
+from dfp_ros.node.ros.start import join, StartError  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -101,3 +102,19 @@ def test_a_stop_that_fails_leaves_nothing_behind() -> None:
     assert made[0].closed
     assert 'signals' not in {thread.name for thread in threading.enumerate()}
     assert not rclpy.ok()
+
+
+@pytest.mark.parametrize(('name', 'value', 'message'), [
+    ('ROS_STATIC_PEERS', '%%%', "environment variable ROS_STATIC_PEERS: found '%%%', a host"),
+    ('ROS_SECURITY_ENABLE', 'true', 'ROS_SECURITY_KEYSTORE is not set; .* or '
+     'ROS_SECURITY_ENABLE false'),
+    ('ROS_SECURITY_KEYSTORE', '/nonexistent', "'/nonexistent/enclaves' does not exist; ROS_SEC")])
+def test_an_environment_that_ros_refuses(
+        name: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is named, with a remedy, in place of a traceback or of no words."""
+    monkeypatch.setenv('ROS_SECURITY_STRATEGY', 'Enforce')
+    if name == 'ROS_SECURITY_KEYSTORE':
+        monkeypatch.setenv('ROS_SECURITY_ENABLE', 'true')
+    monkeypatch.setenv(name, value)
+    with pytest.raises(StartError, match=message):
+        join([], context=rclpy.Context())

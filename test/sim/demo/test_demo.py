@@ -75,6 +75,8 @@ def test_table_and_json_say_the_same(tmp_path: Path) -> None:
     (['--episodes', '0'], '--episodes: found 0, expected at least 1'),
     (['--real-time-factor', '20'], '--real-time-factor: found 20, expected 0.01 to 10'),
     (['--seed', '-1'], '--seed: found -1, expected 0 or more'),
+    (['--view', 'terminal'], '--view terminal: the output is not a terminal; --view lines'),
+    (['--save', 'x.rrd'], '--save: is for --view rerun'),
 ])
 def test_bad_arguments_are_refused(
         arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,6 +85,12 @@ def test_bad_arguments_are_refused(
         main(arguments)
     assert refused.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_lines_where_there_is_no_terminal() -> None:
+    """A log file gets lines, by default and with Rerun; so does a terminal on request."""
+    assert not parse(['--no-gif']).draws
+    assert not parse(['--no-gif', '--view', 'lines']).draws
 
 
 def test_a_shell_without_the_environment(

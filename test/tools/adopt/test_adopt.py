@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -330,6 +331,10 @@ def test_the_same_numbers_in_two_places(tmp_path: Path) -> None:
      "did you mean 'actions'?"),
     (TERMS + "      - {name: gyro, unit: '1', size: 1, low: 0, high: 1}", 'name: walk',
      'name: walk', "found the field 'gyro' twice; for the same numbers in another place, write"),
+    (TERMS, 'outputs:', 'constants: [{name: kd, unit: N m s/rad, values: [1, -1]}]\noutputs:',
+     'constants[0].values: found -1 N m s/rad, which drives a joint away from its target'),
+    (TERMS, 'low: -4', 'low: -4, clip: [-1, 1], minus: 1.0e13',
+     'and a sign in it: 1.0e-3, 1.0e+3'),
     (TERMS, 'environment: test', 'environment: test\nhorizon: 2', 'found fields of 2 numbers for '
      "2 actions, the output 'actions' of walk.onnx has the shape [1, 2]")])
 def test_refusals(
@@ -365,6 +370,12 @@ def test_a_policy_that_is_random(tmp_path: Path, capsys: pytest.CaptureFixture[s
     ('other.yaml', b'robot: x', 'found the keys robot, expected inputs and outputs'),
     ('other.yaml', b'!!python/object/apply:os.system [x]', 'found the keys of nothing'),
     ('other.yaml', b'!other x', 'is not plain YAML'),
+    ('other.yaml', b"robot: !!int ''", 'is not plain YAML'),
+    ('other.yaml', b'robot: ' + b'9' * 400, 'found the number 999'),
+    ('other.yaml', b'a: &a {x: 1}\n' + b''.join(
+        b'%c: &%c {<<: [%s]}\n' % (i + 1, i + 1, b','.join([b'*%c' % i] * 10))
+        for i in range(ord('a'), ord('j'))), 'found more than 30000 values'),
+    ('other.yaml', b'a: ' + b'[' * 5000, 'found nesting deeper than 30'),
     ('missing.onnx', None, 'cannot be read: No such file')])
 def test_other_files(
         tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes | None,
@@ -374,6 +385,105 @@ def test_other_files(
         (tmp_path / name).write_bytes(content)
     assert main([str(tmp_path / name)]) == 2
     assert words in capsys.readouterr().err
+
+
+def graph(
+        path: Path, nodes: list[Any], size: list[int], kind: Any = None,
+        **weights: Any) -> Path:
+    """Write a graph with an input of five numbers."""
+    model = helper.make_model(helper.make_graph(
+        nodes, 'odd', [helper.make_tensor_value_info('obs', TensorProto.FLOAT, [1, 5])],
+        [kind or helper.make_tensor_value_info('actions', TensorProto.FLOAT, size)],
+        [onnx.numpy_helper.from_array(np.array(array), name) for name, array in weights.items()]),
+        opset_imports=[helper.make_opsetid('', 17)], ir_version=9)
+    onnx.save(model, path)
+    return path
+
+
+def endless(path: Path) -> Path:
+    """Write a graph that never ends."""
+    number = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 5]) for name in 'xy']
+    flags = [helper.make_tensor_value_info(name, TensorProto.BOOL, []) for name in ('c', 'd')]
+    body = helper.make_graph(
+        [helper.make_node('Identity', ['c'], ['d']), helper.make_node('Identity', ['x'], ['y'])],
+        'body', [helper.make_tensor_value_info('i', TensorProto.INT64, []), flags[0], number[0]],
+        [flags[1], number[1]])
+    return graph(
+        path, [helper.make_node('Loop', ['', 'always', 'obs'], ['actions'], body=body)], [1, 5],
+        always=True)
+
+
+def huge(path: Path) -> Path:
+    """Write a graph that takes more memory than there is."""
+    return graph(path, [
+        helper.make_node('ConstantOfShape', ['shape'], ['many']),
+        helper.make_node('ReduceSum', ['many'], ['none'], keepdims=0),
+        helper.make_node('Slice', ['obs', 'start', 'end', 'axis'], ['two']),
+        helper.make_node('Add', ['two', 'none'], ['actions'])], [1, 2],
+        shape=[1 << 50], start=[0], end=[2], axis=[1])
+
+
+def no_numbers(path: Path) -> Path:
+    """Write a graph whose answer is NaN."""
+    return graph(path, [
+        helper.make_node('Slice', ['obs', 'start', 'end', 'axis'], ['two']),
+        helper.make_node('Sub', ['two', 'far'], ['negative']),
+        helper.make_node('Log', ['negative'], ['actions'])], [1, 2],
+        start=[0], end=[2], axis=[1], far=np.float32([99]))
+
+
+def a_list(path: Path) -> Path:
+    """Write a graph whose answer is a list of tensors."""
+    return graph(path, [helper.make_node('SequenceConstruct', ['obs'], ['actions'])], [], (
+        helper.make_tensor_sequence_value_info('actions', TensorProto.FLOAT, [1, 5])))
+
+
+def an_escape(path: Path) -> Path:
+    """Write a graph whose output has a name for terminals."""
+    return graph(
+        path, [helper.make_node('Identity', ['obs'], ['\x1b[31m\nx: y'])], [1, 5],
+        helper.make_tensor_value_info('\x1b[31m\nx: y', TensorProto.FLOAT, [1, 5]))
+
+
+def many(path: Path) -> Path:
+    """Write a graph with thousands of outputs."""
+    names = [f'i{i}_out' for i in range(3000)]
+    model = helper.make_model(helper.make_graph(
+        [helper.make_node('Identity', ['obs'], [name]) for name in names], 'many',
+        [helper.make_tensor_value_info('obs', TensorProto.FLOAT, [1, 5])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 5]) for name in names]),
+        opset_imports=[helper.make_opsetid('', 17)], ir_version=9)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize(('make', 'words'), [
+    (endless, 'walk.onnx: its graph has Loop, which can run without end'),
+    (huge, 'walk.onnx: its inference fails: '),
+    (no_numbers, 'in the middle of the stated ranges are not all finite'),
+    (a_list, "the output 'actions' of walk.onnx is seq(tensor(float)), expected one of"),
+    (an_escape, "outputs: found the name '\\x1b[31m\\nx: y', expected at most"),
+    (many, 'found 3000 outputs, expected 1 to 200')])
+def test_graphs_that_are_no_policies(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str], make: Callable[[Path], Path],
+        words: str) -> None:
+    """Each is refused in a moment, before or while it is compared."""
+    adopt(tmp_path, make(tmp_path / 'walk.onnx'), write(tmp_path, meaning()), status=2)
+    assert words in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['walk.adopt.yaml', 'walk.onnx']
+
+
+def test_a_draft_replaces_no_file_that_was_given(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+        ) -> None:
+    """Not with --force either."""
+    monkeypatch.chdir(tmp_path)
+    foreign = write_network(tmp_path / 'walk.onnx', 5, 2)
+    text = 'actions: [{shape: [2]}]\nobservations: {policy: [{name: a, shape: [5]}]}\nscene: {}\n'
+    given = write(tmp_path, text)
+    assert main([str(foreign), str(given), '--force']) == 2
+    assert 'is one of the files that were given' in capsys.readouterr().err
+    assert given.read_text() == text
 
 
 def test_candidates_of_a_deterministic_policy(tmp_path: Path) -> None:

@@ -111,11 +111,14 @@ def test_mjlab_values_that_cannot_be_read(
     """They are asked for, not left out."""
     foreign = write_network(tmp_path / 'policy.onnx', 21, 3, {
         **MJLAB, **NEWEST, 'observation_terms_scale': 'half,1.000,1.000,1.000,1.000,1.000',
+        'default_joint_pos': '0.100,nan,0.200', 'run_path': '\x1b[31m\nme',
         'observation_terms_clip': '-inf;2.000,-inf;inf,-inf;inf,-inf;inf,-inf;inf,-inf;inf'})
     found, text = draft(tmp_path, monkeypatch, foreign)
-    first, *others = found['inputs']['obs']['terms']
+    terms = first, *others = found['inputs']['obs']['terms']
     assert (first['scale'], first['clip']) == ('FILL_IN', 'FILL_IN')
     assert "mjlab states 'half'" in text
+    assert terms[2]['minus'] == 'FILL_IN'
+    assert found['environment'] == r'\x1b[31m\nme'
     assert not any('scale' in term or 'clip' in term for term in others)
 
 
@@ -125,6 +128,19 @@ def test_mjlab_names_that_do_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyP
     found, text = draft(tmp_path, monkeypatch, foreign)
     assert {term.get('size') for term in found['inputs']['obs']['terms']} == {'FILL_IN', None}
     assert 'all 6 terms have 11 numbers together' in text
+
+
+@pytest.mark.parametrize(('key', 'text', 'words'), [
+    ('observation_terms_history_length', '0,0,inf,0,0,0', 'history_length inf, expected 0 to'),
+    ('observation_terms_history_length', '0,0,x,0,0,0', 'history_length x, expected 0 to 1000'),
+    ('observation_names', ','.join(f'name{i}' for i in range(9999)), 'characters of observation')])
+def test_mjlab_metadata_without_bounds(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str, text: str,
+        words: str) -> None:
+    """They are refused by name."""
+    foreign = write_network(tmp_path / 'policy.onnx', 21, 3, {**MJLAB, **NEWEST, key: text})
+    assert main([str(foreign)]) == 2
+    assert words in capsys.readouterr().err
 
 
 def test_plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,6 +213,22 @@ def test_io_descriptors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert 'largest command; the joints of the training have [0.8, 3.0, -0.5]' in text
     assert found['inputs']['h_in'] == {'state': 'h_out'}
     fill_in(tmp_path, foreign, unit="'1'")
+
+
+def test_descriptors_that_cannot_be_read(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What changes the numbers is asked for, not left out; what changes nothing is."""
+    foreign = write_network(tmp_path / 'policy.onnx', 18, 3)
+    described = write(tmp_path, descriptors(observations={'policy': [
+        term('a', 3, scale=[1.0, 1.0, 1.0], clip=[-np.inf, np.inf], joint_vel_offsets=[0.0] * 3),
+        term('b', 3, scale=np.nan), term('c', 3, scale={'x': 2.0}), term('d', 3, clip=[0, np.inf]),
+        term('e', 6, joint_pos_offsets=[0.1, 0.2])]}))
+    found, text = draft(tmp_path, monkeypatch, foreign, described)
+    terms = found['inputs']['obs']['terms']
+    assert [term.get(key) for term in terms for key in ('minus', 'scale', 'clip')] == [
+        None, None, None, None, 'FILL_IN', None, None, 'FILL_IN', None, None, None, 'FILL_IN',
+        'FILL_IN', None, None]
+    assert 'the file states [0.1, 0.2]' in text
 
 
 @pytest.mark.parametrize(('changes', 'words'), [
@@ -342,6 +374,29 @@ def test_bundles_that_do_not_fit(
     monkeypatch.chdir(tmp_path)
     assert main([str(path)]) == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('header', [
+    b'[' * 9999, b'[1]', b'{"policy/h_in": {"dtype": "F32", "data_offsets": [0]}}'])
+def test_first_values_that_are_damaged(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str], header: bytes) -> None:
+    """The file is named."""
+    path = bundle(tmp_path)
+    (tmp_path / 'first.safetensors').write_bytes(struct.pack('<Q', len(header)) + header)
+    assert main([str(path)]) == 2
+    assert 'first.safetensors: is not a file of initial values' in capsys.readouterr().err
+
+
+def test_a_shape_that_the_graph_leaves_open(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bundle has it, and its draft can be read."""
+    path = bundle(tmp_path)
+    model = onnx.load(tmp_path / 'policy.onnx')
+    model.graph.input[1].type.tensor_type.shape.dim[2].dim_param = 'hidden'
+    onnx.save(model, tmp_path / 'policy.onnx')
+    found, _ = draft(tmp_path, monkeypatch, path)
+    assert found['inputs']['h_in']['shape'] == [1, 1, HIDDEN]
+    fill_in(tmp_path, tmp_path / 'policy.onnx', unit='rad')
 
 
 def test_weights_in_a_file_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -517,6 +517,23 @@ def test_another_program_judges(policy: Path, kind: str) -> None:
             cell.publish('judge', String(data='sucess'))
             cell.peer.wait_for(lambda: "found 'sucess', which is ignored" in cell.process.output)
         assert cell.state == 'running'
+        if kind == 'bool':
+            # Two that disagree: the success of one would follow the other's false at once.
+            other = cell.peer.node.create_publisher(Bool, 'judge', 10)
+            cell.peer.wait_for(other.get_subscription_count)
+
+            def is_said() -> bool:
+                other.publish(Bool(data=False))
+                return 'judge: found 2 publishers' in cell.process.output
+
+            cell.peer.wait_for(is_said, 10)
+            cell.publish('judge', good)
+            other.publish(Bool(data=False))
+            cell.publish('judge', good)
+            assert cell.state == 'running'
+            cell.peer.node.destroy_publisher(other)
+            cell.peer.wait_for(
+                lambda: cell.publish('judge', good) or cell.state == 'resetting', 10)
         cell.publish('judge', good)
         cell.wait_for('resetting', episode=1)
         cell.publish('judge', good)

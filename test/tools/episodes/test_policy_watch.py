@@ -201,6 +201,7 @@ def test_rows_are_read_by_their_names() -> None:
     for parts, numbers in (
             ({}, [1.0]), ({'ticks': 1}, [1.0]), (three, [1.0]), (three, [9.0, 1.0, 1.0]),
             (three, [1.0, math.nan, 1.0]), (three, [1.0, 1.0, math.inf]),
+            (three, [1.0, 1e308, 1.0]), (three, [1.0, 1.0, 1e17]), (three, [1.0, -1.0, 1.0]),
             (dict.fromkeys(map(str, range(2000)), 1), [0.0] * 2000)):
         assert reader.read(message(parts, numbers)) is None
     watch = PolicyWatch('dfp_policy')

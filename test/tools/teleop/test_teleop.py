@@ -37,12 +37,12 @@ from std_msgs.msg import Float64MultiArray
 from dfp_ros.core.control.decision import Commanding
 from dfp_ros.core.control.decision_row import read_decision, RecordedDecision
 from dfp_ros.core.description.robot import load_robot_description, RobotDescription
-from dfp_ros.core.description.takeover import VELOCITY
+from dfp_ros.core.description.takeover import INCREMENT, VELOCITY
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.observation.field import ObservationField
 from dfp_ros.node.messages.source_reader import SourceReader
 from dfp_ros.node.ros.domain import free_domain
-from dfp_ros.tools.teleop.controls import find_controls
+from dfp_ros.tools.teleop.controls import find_controls, LastAsked
 from dfp_ros.tools.teleop.held_keys import HeldKeys, MOVES
 from dfp_ros.tools.teleop.joystick import read_stick
 from dfp_ros.tools.teleop.person_topics import PersonTopics
@@ -115,12 +115,33 @@ def test_what_is_published_is_what_is_read(
         assert messages['pad'].buttons[4] == 0
 
 
+def test_a_gripper_that_nobody_asked_for_is_left_as_it_is(peer: Peer) -> None:
+    """Not sent to 0 with the first key for another output; a whole number cannot say so."""
+    robot = shipped('panda_joint')
+    controls = find_controls(robot)
+    keys, stick = HeldKeys(controls, release_after=1.0), LastAsked(controls)
+    keys.press('w', 0.0)
+    assert keys.deflections(0.0)[:7] == [1.0] + [0.0] * 6
+    assert math.isnan(keys.deflections(0.0)[7])
+    assert math.isnan(stick.update([0.0] * 8)[7])
+    assert stick.update([0.5] * 7 + [-1.0]) == [0.5] * 7 + [-1.0]
+    assert stick.update([0.0] * 8) == [0.0] * 7 + [-1.0]
+    topics = PersonTopics(peer.node, robot, controls)
+    heard = peer.collect(Float64MultiArray, 'teleop/gripper')
+    peer.wait_for(lambda: topics.publish(keys.deflections(0.0)) or heard)
+    assert math.isnan(heard[0].data[0])
+    pad = with_pad()
+    topics = PersonTopics(peer.node, pad, find_controls(pad))
+    topics.publish([control.rest for control in find_controls(pad)])
+
+
 def test_what_keys_cannot_give(peer: Peer) -> None:
     """A target of joints, and a number without a range."""
     with pytest.raises(DescriptionError, match='which keys and sticks cannot give; expected'):
         find_controls(taken_over())
     with pytest.raises(DescriptionError, match="the key 'clip' is missing, the largest number"):
-        find_controls(meaning(taken_over(), 'joint_positions', VELOCITY))
+        find_controls(meaning(
+            meaning(taken_over(), 'joint_positions', VELOCITY), 'grip', INCREMENT))
     with pytest.raises(DescriptionError, match='has no section takeover'):
         find_controls(replace(taken_over(), takeover=None))
 

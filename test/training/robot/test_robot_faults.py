@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+import csv
 from pathlib import Path
 import re
 
@@ -25,6 +26,8 @@ import pytest
 
 torch = pytest.importorskip('torch')
 pytest.importorskip('rclpy')
+
+from std_msgs.msg import String  # noqa: E402
 
 from dfp_ros.core.control.decision import Commanding, State  # noqa: E402
 from dfp_ros.core.control.decision_row import RecordedDecision  # noqa: E402
@@ -222,3 +225,37 @@ def test_a_person_takes_over_while_a_policy_is_swapped(learning: Learning) -> No
     np.testing.assert_array_equal(
         np.concatenate(done),
         np.concatenate([one.observations for one in learning.episodes('demonstrations')]))
+
+
+def test_marks_of_two_programs(learning: Learning) -> None:
+    """They are said to contradict each other, and an episode without a step is no success."""
+    with learning.heard() as (peer, decisions):
+        publisher = peer.node.create_publisher(String, 'episode_marks', 10)
+        peer.wait_for(lambda: publisher.get_subscription_count() and decisions.all)
+
+        def contradict() -> bool:
+            for mark in ('success', 'start', 'success'):
+                publisher.publish(String(data=mark))
+            return 'success without a step, which does not count' in learning.learner.output
+        peer.wait_for(contradict)
+        peer.wait_for(lambda: 'episode_marks: found 2 publishers, /peer' in (
+            learning.learner.output))
+    solved = [row['success'] for row in csv.DictReader(
+        (learning.out / 'episodes.csv').open()) if row['steps'] == '0']
+    assert solved
+    assert set(solved) == {'-1'}
+
+
+def test_another_robot_and_another_folder(learning: Learning) -> None:
+    """A node with another description teaches nothing, and a folder that is moved ends it."""
+    cell, robot = learning.cell, learning.out / 'other.yaml'
+    robot.write_text((learning.out / 'robot.yaml').read_text() + '# another\n')
+    cell.node.leave()
+    cell._node_options['robot'] = robot
+    cell.node = cell.start_node()
+    await_output(learning.learner, 'found another robot description than at the beginning')
+    await_output(learning.learner, 'another robot, return')
+    learning.out.rename(learning.out.with_name('moved'))
+    assert learning.learner.wait(60) == 2, learning.learner.output
+    assert 'was removed, moved or replaced while the learner ran' in learning.learner.output
+    assert not learning.out.exists()

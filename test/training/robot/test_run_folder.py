@@ -25,9 +25,13 @@ pytest.importorskip('torch')
 pytest.importorskip('rclpy')
 
 from training.common.files import TableError
+from training.config import TrainConfig
 from training.learn_on_robot import _lock, LOCK
+from training.learning.trainer.continuation import ContinuationError
 from training.learning.trainer.log import read_rows
 from training.robot.records import EpisodeRecord, RecordTable
+from training.robot.run_state import make_config, resumed_lengths
+from training.robot.settings import LearnerSettings
 
 
 def table(folder: Path, count: int = 3) -> Path:
@@ -92,3 +96,30 @@ def test_the_lock_follows_no_link(tmp_path: Path) -> None:
     with ExitStack() as stack, pytest.raises(OSError, match='symbolic links'):
         _lock(tmp_path, stack)
     assert file.read_text() == 'precious'
+
+
+@pytest.mark.parametrize(('changed', 'updates', 'message'), [
+    ({'start': 50}, 100, 'learned on the robot with --start 1000, now asked for 50; give '
+     r'--start 1000 again, or begin anew in another folder \(--out\)'),
+    ({'batches': 'uniform'}, 100, 'with --batches balanced, now asked for uniform'),
+    ({'updates_per_step': 2}, 100, 'with --updates-per-step 1, now asked for 2'),
+    ({'learning_rate': 1e-4}, 100, 'with --learning-rate 0.0003, now asked for 0.0001'),
+    ({'average_rate': 0.5}, 100, 'with --average-rate 0.0, now asked for 0.5'),
+    ({'value_weight': 3.0}, 100, 'with --value-weight 0.0, now asked for 3.0'),
+    ({'steps': 2000}, 100, 'has 3000 transitions of the robot, now asked for --steps 2000; ask'),
+    ({}, 200, 'began from a run with steps 100, but the run has 200 now')])
+def test_another_session_with_other_settings(
+        changed: dict[str, object], updates: int, message: str) -> None:
+    """The remedy is in the learner's flags, not in those of training.train."""
+    run = TrainConfig(learning_rate=3e-4, value_weight=0.0, average_rate=0.0)
+    before = make_config(run, 100, LearnerSettings())
+    with pytest.raises(ContinuationError, match=message):
+        resumed_lengths(before, make_config(run, updates, LearnerSettings(**changed)), 0, 3000)
+
+
+def test_another_session_that_is_longer() -> None:
+    """More transitions may be asked for, and settings that change nothing that is learned."""
+    run = TrainConfig()
+    before = make_config(run, 100, LearnerSettings())
+    now = make_config(run, 100, LearnerSettings(steps=200_000, threads=3, nice=0))
+    assert resumed_lengths(before, now, 0, 30) == {'online_steps': [100_000, 200_000]}

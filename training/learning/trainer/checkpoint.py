@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 import json
 import math
@@ -156,12 +156,18 @@ def load_agent(path: Path) -> tuple[Agent, TrainConfig, PolicySpec, Progress]:
     return agent, config, spec, progress
 
 
-def restore(path: Path, state: RunState) -> dict[str, Any]:
+def restore(
+        path: Path, state: RunState,
+        compare: Callable[[TrainConfig, TrainConfig, int, int], dict[str, list[int]]]
+        = changed_lengths) -> dict[str, Any]:
     """
     Restore a checkpoint into a run that resumes.
 
     :param path: The checkpoint.
     :param state: The run as set up; networks, random states and counters are replaced.
+    :param compare: Compares the settings, as
+        :func:`training.learning.trainer.continuation.changed_lengths` does; another command has
+        other words for them.
     :return: The contents of the checkpoint, to resume the online phase from.
     :raises CheckpointError: If the settings or the data differ; the message names the first
         difference.
@@ -169,7 +175,7 @@ def restore(path: Path, state: RunState) -> dict[str, Any]:
     content = read(path, tell=True)
     before, spec, progress = _said(path, content)
     try:
-        lengths = changed_lengths(before, state.config, progress.step, progress.environment_steps)
+        lengths = compare(before, state.config, progress.step, progress.environment_steps)
     except ContinuationError as error:
         raise CheckpointError(f'{path}: {error}') from error
     source = _data_hash(path, spec)

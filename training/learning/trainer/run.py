@@ -84,6 +84,8 @@ def train(
         raise TrainingError(
             f'--init-from: found {init_from} together with --resume; a resumed run starts from '
             'its own checkpoint, so omit one of them')
+    if until is not None and until < 1:
+        raise TrainingError(f'--until: found {until}, expected 1 or more updates')
     try:
         require_output(saved)
     except WriteError as error:

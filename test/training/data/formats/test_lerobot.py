@@ -26,6 +26,7 @@ import re
 import shutil
 import tempfile
 import tracemalloc
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -43,7 +44,13 @@ from testing.learning.transitions import drawn  # noqa: E402
 from training.common.disk import WriteError  # noqa: E402
 from training.data.datasets.load import load  # noqa: E402
 from training.data.datasets.numbered import files  # noqa: E402
-from training.data.formats.lerobot import footer_probe, layout, parquet, writer  # noqa: E402
+from training.data.formats.lerobot import (  # noqa: E402
+    footer_probe,
+    layout,
+    page_probe,
+    parquet,
+    writer,
+)
 from training.data.formats.lerobot.parquet import opened  # noqa: E402
 from training.data.formats.lerobot.reader import load as read  # noqa: E402
 from training.data.formats.lerobot.writer import write  # noqa: E402
@@ -318,6 +325,9 @@ def test_a_changed_dataset_has_the_ranges_of_its_frames(tmp_path: Path) -> None:
     assert found.observation_fields[0].high == tuple(found.observations.max(axis=0).tolist())
     assert found.action_fields[0].data_low == tuple(found.actions.min(axis=0).tolist())
     assert found.action_fields[0].high == data.action_fields[0].high
+    # Other numbers, as many as before.
+    change_column(tmp_path / 'a' / so100.DATA, 'observation.state', setting((3, 0), 7.0))
+    assert read(tmp_path / 'a').observation_fields[0].high[0] == 7.0
 
 
 def test_statistics_of_somebody_else_are_not_used(tmp_path: Path) -> None:
@@ -451,11 +461,72 @@ def test_a_damaged_dataset_is_refused(
 
 
 def test_a_byte_that_changed_is_refused_or_changes_a_number(tmp_path: Path) -> None:
-    """Parquet has no checksums by default: what is read is then another number, not a crash."""
+    """LeRobot writes no checksums: what is read is then another number, not a crash."""
     folder = so100.described(so100.recorded(tmp_path / 'pick', [40, 50]))
     flip(folder / so100.DATA)
     with contextlib.suppress(DataError):
         assert len(read(folder)) == 88
+
+
+def test_a_bit_that_changed_in_a_dataset_of_this_package_is_refused(tmp_path: Path) -> None:
+    """Its pages have checksums: no bit that was flipped changes what is read."""
+    write(tmp_path / 'a', drawn([40, 50]), 'Move')
+    path = tmp_path / 'a' / so100.DATA
+    content, data, refused = path.read_bytes(), read(tmp_path / 'a'), 0
+    for place in range(50, len(content) * 3 // 4, 599):
+        path.write_bytes(
+            content[:place] + bytes([content[place] ^ 4]) + content[place + 1:])
+        try:
+            found = read(tmp_path / 'a')
+        except DataError:
+            refused += 1
+        else:
+            for name in COLUMNS:
+                np.testing.assert_array_equal(getattr(found, name), getattr(data, name))
+    assert refused > 3
+
+
+def test_a_page_that_would_take_much_memory_is_refused(tmp_path: Path) -> None:
+    """What its header says is checked before Arrow allocates it."""
+    page = pa.compress(bytes(1 << 20), codec='zstd', asbytes=True)
+    # Fields 1 to 3 of a page, as whole numbers: type, size and compressed size; then the counts.
+    head = bytes.fromhex('1500 15feffffff0f 15') + bytes([len(page) * 2 & 0x7f | 0x80, (
+        len(page) * 2 >> 7)]) + bytes.fromhex('2c 1502 1500 1506 1506 00 00')
+    (tmp_path / 'a.parquet').write_bytes(b'PAR1' + head + page)
+    chunk = SimpleNamespace(
+        data_page_offset=4, dictionary_page_offset=None, path_in_schema='action',
+        total_compressed_size=len(head) + len(page))
+    about = SimpleNamespace(
+        num_row_groups=1, row_group=lambda i: SimpleNamespace(column=lambda j: chunk))
+    with pytest.raises(DataError, match='action: found a page of 2147 MB, expected at most 128'):
+        page_probe.require_small_pages(tmp_path / 'a.parquet', about, 0)
+
+
+def test_a_sparse_file_is_not_hashed_first(tmp_path: Path) -> None:
+    """A terabyte of nothing is refused by its footer."""
+    folder = so100.described(so100.recorded(tmp_path / 'pick', [4, 5]))
+    with (folder / so100.DATA).open('wb') as file:
+        file.truncate(1 << 40)
+    with pytest.raises(DataError, match='damaged or not Parquet'):
+        read(folder)
+
+
+def test_pages_of_every_kind_can_be_probed(tmp_path: Path) -> None:
+    """Headers with statistics, checksums and dictionaries, of both versions."""
+    path = tmp_path / 'a.parquet'
+    numbers = pa.table({'action': np.arange(100_000) % 97})
+    for options in ({}, {'data_page_version': '2.0'}, {'use_dictionary': False},
+                    {'write_page_checksum': True, 'data_page_size': 1000}):
+        pq.write_table(numbers, path, row_group_size=30_000, **options)
+        with pq.ParquetFile(path) as file, path.open('rb') as content:
+            for i in range(4):
+                chunk = file.metadata.row_group(i).column(0)
+                start = min(filter(None, (
+                    chunk.data_page_offset, chunk.dictionary_page_offset)))
+                sizes = list(page_probe._sizes(
+                    content, start, start + chunk.total_compressed_size))
+                # With the headers, as the footer counts.
+                assert 0.9 < sum(sizes) / chunk.total_uncompressed_size <= 1
 
 
 def test_a_footer_that_would_end_the_process_is_refused(

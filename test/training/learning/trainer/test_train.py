@@ -117,6 +117,13 @@ def test_a_run_that_is_a_file(
             'folder; name another path)\n')
 
 
+@pytest.mark.parametrize('until', [0, -1])
+def test_a_run_of_no_updates_is_none(tmp_path: Path, until: int) -> None:
+    """It would be reported as done."""
+    with pytest.raises(TrainingError, match=f'--until: found {until}, expected 1 or more'):
+        train(tmp_path / 'run', settings(tmp_path / 'none.npz'), until=until)
+
+
 def test_the_remedy_is_that_of_the_error(tmp_path: Path) -> None:
     """Without a checkpoint there is nothing to resume from, and no path is named twice."""
     saved = tmp_path / 'checkpoint.pt'

@@ -15,7 +15,8 @@
 Bounded reader of Parquet files of numbers, a block of rows at a time.
 
 What the footer says is checked against the size of the file before anything is decoded, so that a
-small file cannot ask for much memory. Nothing is read but the columns that are wanted.
+small file cannot ask for much memory, and so are the headers of pages. Nothing is read but the
+columns that are wanted.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import pyarrow.parquet as pq
 
 from dfp_ros.core.text.printable import listed, printable
 from training.data.formats.lerobot.footer_probe import require_sound
+from training.data.formats.lerobot.page_probe import require_small_pages
 from training.data.transitions.transitions import DataError
 
 # Rows per block.
@@ -61,7 +63,9 @@ def opened(path: Path) -> Iterator[Table]:
         require_sound(path)
         with pq.ParquetFile(
                 path, pre_buffer=False, thrift_string_size_limit=_LONGEST_TEXT,
-                thrift_container_size_limit=_LONGEST_LIST) as file:
+                thrift_container_size_limit=_LONGEST_LIST,
+                # LeRobot writes none.
+                page_checksum_verification=True) as file:
             yield Table(path, file)
     except DataError:
         raise
@@ -138,6 +142,7 @@ class Table:
         if not 0 <= size <= longest:
             raise DataError(
                 f'{self._path}: {name}: found {size} bytes, expected at most {longest}; {_REMEDY}')
+        require_small_pages(self._path, about, self._leaf(name))
         values = self._file.read(columns=[name], use_threads=False).column(name).to_pylist()
         if not all(isinstance(value, str) for value in values):
             raise DataError(
@@ -187,6 +192,7 @@ class Table:
                 raise DataError(
                     f'{self._path}: {name}: found {values} numbers in {group.num_rows} rows, '
                     f'expected {width} in each; {_REMEDY}')
+        require_small_pages(self._path, about, leaf)
         return str(self._file.schema.column(leaf).path)
 
     def _numbers(self, name: str, width: int, array: Any, start: int) -> np.ndarray:

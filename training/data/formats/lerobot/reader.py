@@ -105,7 +105,7 @@ def _load(folder: Path, filter_key: str, observed: tuple[str, ...]) -> Transitio
         **columns, observation_fields=described.observation_fields,
         action_fields=described.action_fields, period=described.period,
         source=_source(folder, info, described, frames, columns, hashed, filter_key, observed))
-    if not described.is_ranged:
+    if not described.is_ranged or not _has_ranges_of(found):
         found = _ranged(found)
     return found.check(folder)
 
@@ -421,12 +421,26 @@ def _require_flags(folder: Path, name: str, values: np.ndarray | None) -> None:
 
 
 def _hash(folder: Path, paths: Sequence[Path]) -> str:
-    """Hash all files that are read."""
-    others = [
-        folder / name for name in (layout.INFO, description.FILE, layout.TASKS)]
-    return sha256(*(
-        path for path in (*others, *layout.files(folder, layout.EPISODES_FOLDER), *paths)
-        if path.is_file()))
+    """Hash all files that are read, once it is known that they can be."""
+    tables = [folder / layout.TASKS, *layout.files(folder, layout.EPISODES_FOLDER), *paths]
+    tables = [path for path in tables if path.is_file()]
+    # Hashing a sparse file of a terabyte takes an hour.
+    _count(tables)
+    texts = [path for path in (folder / layout.INFO, folder / description.FILE) if path.is_file()]
+    return sha256(*texts, *tables)
+
+
+def _has_ranges_of(data: Transitions) -> bool:
+    """Tell whether the data are within the ranges of the fields, as they are unless changed."""
+    for fields, low, high, values in (
+            (data.observation_fields, 'low', 'high', data.observations),
+            (data.action_fields, 'data_low', 'data_high', data.actions)):
+        least, most = (
+            np.array([number for field in fields for number in getattr(field, name)])
+            for name in (low, high))
+        if (values.min(axis=0) < least).any() or (values.max(axis=0) > most).any():
+            return False
+    return True
 
 
 def _ranged(data: Transitions) -> Transitions:

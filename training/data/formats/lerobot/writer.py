@@ -167,7 +167,8 @@ class _Files:
         if self._writer is None:
             path = self._path()
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = pq.ParquetWriter(path, self.schema, compression='snappy')
+            self._writer = pq.ParquetWriter(
+                path, self.schema, compression='snappy', write_page_checksum=True)
         # Otherwise a row group would end after a million rows.
         self._writer.write_table(table, row_group_size=max(1, len(table)))
         self._rows += len(table)
@@ -253,7 +254,9 @@ def _write_tasks(path: Path, tasks: list[str]) -> None:
         'creator': {'library': 'pyarrow', 'version': pa.__version__}, 'pandas_version': '2.0.0'}
     table = pa.table({
         layout.TASK: pa.array(range(len(tasks)), pa.int64()), 'task': pa.array(tasks)})
-    pq.write_table(table.replace_schema_metadata({'pandas': json.dumps(about)}), path)
+    pq.write_table(
+        table.replace_schema_metadata({'pandas': json.dumps(about)}), path,
+        write_page_checksum=True)
 
 
 def _write_json(path: Path, content: Any) -> None:

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Commands of the README: in order, each finds the data that it needs."""
+"""Commands of docs/train-a-policy.md: in order, each finds the data that it needs."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ pytest.importorskip('torch')
 from training.collect import parser as collecting
 from training.presets import PRESETS
 
-README = ROOT / 'README.md'
+PAGE = ROOT / 'docs' / 'train-a-policy.md'
 
 
 def commands(module: str) -> list[tuple[int, list[str]]]:
     """List the calls of a module, with their arguments."""
-    found = re.finditer(rf'^    .*training\.{module} ([^#`\n]*)', README.read_text(), re.MULTILINE)
+    found = re.finditer(rf'^    .*training\.{module} ([^#`\n]*)', PAGE.read_text(), re.MULTILINE)
     return [(match.start(), match[1].split()) for match in found]
 
 
