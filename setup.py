@@ -61,11 +61,11 @@ setup(
           for folder in ('launch', 'config', 'models')),
     ],
     python_requires='>=3.10',
-    install_requires=['numpy', 'onnxruntime', 'pyyaml', 'rosbags', 'setuptools'],
+    install_requires=['numpy', 'onnxruntime', 'pillow', 'pyyaml', 'rosbags', 'setuptools'],
     extras_require={
         'adopt': ['onnx'], 'signatures': ['cryptography'],
-        'simulation': ['imageio', 'mujoco', 'ogbench', 'pillow'],
-        'test': ['pytest'], 'view': ['rerun-sdk', 'rich']},
+        'simulation': ['imageio', 'mujoco', 'ogbench'], 'test': ['pytest'],
+        'view': ['rerun-sdk', 'rich']},
     zip_safe=True,
     author='The dfp_ros authors',
     # Issues are the contact: nobody reads mail at the address of package.xml.

@@ -308,7 +308,8 @@ class PolicyNode(GuardedNode):
             ticker.listeners.append(add(DecisionPublisher(self, loop)))
         clock_monitor = self._clock_monitor = add(
             ClockMonitor(self, lambda: ticker.loop.tick * 1e-9))
-        sources = add(SourceSubscriptions(self, loop, ticker.receive, watch))
+        sources = add(SourceSubscriptions(
+            self, loop, ticker.receive, watch, lambda: ticker.episodes))
         add(PublisherMonitor(
             self, sources,
             lambda text: ticker.loop.controller.note(Reason.SEVERAL_PUBLISHERS, text)))
@@ -323,7 +324,8 @@ class PolicyNode(GuardedNode):
         if shadow is not None:
             swapper.take_shadow(shadow)
         known: tuple[Any, ...] = (
-            commander_monitor, swapper, commands, clock_monitor, urdf_monitor, self._realtime)
+            commander_monitor, swapper, commands, clock_monitor, urdf_monitor, sources,
+            self._realtime)
         if fallback is not None:
             made = Fallback(fallback, ticker, swapper, self.get_logger())
             ticker.listeners.append(made)

@@ -48,6 +48,7 @@ from dfp_ros.spec_bounds import (
     require_within,
     SpecError,
 )
+from dfp_ros.spec_images import check_images, ImageField
 
 METADATA_KEY = 'dfp_ros.policy_spec'
 SPEC_VERSION = 1
@@ -56,7 +57,7 @@ PRECISIONS = ('float32', 'fp16', 'int8')
 #: or that of the observation that its chunk was planned from.
 ANCHORS = ('tick', 'observation')
 # Keys that files of earlier releases lack; their defaults describe those files.
-_ADDED = {'precision', 'anchor', 'state_size'}
+_ADDED = {'precision', 'anchor', 'state_size', 'images'}
 
 
 class SpecMismatch(ValueError):
@@ -125,6 +126,7 @@ class PolicySpec:
         effect on other actions.
     :param state_size: Length of the state that each answer passes on to the next, as that of a
         recurrent network; 0 for a policy that has none.
+    :param images: The pictures of the observation, in order; they are no part of its vector.
     :raises SpecError: If a value is out of its range.
     """
 
@@ -140,6 +142,7 @@ class PolicySpec:
     precision: str = 'float32'
     anchor: str = 'tick'
     state_size: int = 0
+    images: tuple[ImageField, ...] = ()
 
     def __post_init__(self) -> None:
         """Check ranges at construction, so that every specification is valid."""
@@ -172,6 +175,8 @@ class PolicySpec:
         require_within(
             'noise: horizon * action * candidates', self.noise_size * self.candidates, 1,
             MOST_NOISE)
+        if self.images:
+            check_images(self.images)
 
     @property
     def observation_size(self) -> int:
@@ -205,6 +210,9 @@ class PolicySpec:
         if not self.state_size:
             # Earlier releases read the files of policies without a state.
             del values['state_size']
+        if not self.images:
+            # Earlier releases do not know this key.
+            del values['images']
         return json.dumps({'version': SPEC_VERSION, **values}, allow_nan=False)
 
     @classmethod
@@ -229,7 +237,10 @@ class PolicySpec:
                 f'policy specification: found version {printable(version)}, this release reads '
                 f'version {SPEC_VERSION}; export the policy again with the matching release')
         values = dict(raw)
-        for key, kind in (('observation', ObservationField), ('action', ActionField)):
+        kinds: dict[str, type] = {'observation': ObservationField, 'action': ActionField}
+        if 'images' in values:
+            kinds['images'] = ImageField
+        for key, kind in kinds.items():
             if not isinstance(values.get(key), list):
                 raise SpecError(
                     f'{key}: found {printable(repr(values.get(key)))}, expected a list of fields')
@@ -240,7 +251,8 @@ class PolicySpec:
 
 def require_equal_fields(
         spec: PolicySpec, observation: Sequence[tuple[str, int]],
-        action: Sequence[tuple[str, int]], owner: str) -> None:
+        action: Sequence[tuple[str, int]], owner: str,
+        images: Sequence[ImageField] = ()) -> None:
     """
     Require that a policy's observation and action layouts equal those of another party.
 
@@ -248,14 +260,20 @@ def require_equal_fields(
     :param observation: Names and sizes of the other's observation fields, in order.
     :param action: Names and sizes of the other's action fields, in order.
     :param owner: Name of the other party, for messages, for example ``robot ur5e_cube``.
+    :param images: The other's pictures, in order.
     :raises SpecMismatch: At the first field that differs.
     """
+    def sizes(fields: Sequence[tuple[str, int]]) -> list[str]:
+        return [f'{name} ({size})' for name, size in fields]
+
     for kind, mine, theirs in (
-            ('observation', [(m.name, m.size) for m in spec.observation], list(observation)),
-            ('action', [(m.name, m.size) for m in spec.action], list(action))):
+            ('observation', sizes([(m.name, m.size) for m in spec.observation]),
+             sizes(observation)),
+            ('action', sizes([(m.name, m.size) for m in spec.action]), sizes(action)),
+            ('image', [str(image) for image in spec.images], [str(image) for image in images])):
         for i in range(max(len(mine), len(theirs))):
-            wanted = f'{mine[i][0]} ({mine[i][1]})' if i < len(mine) else 'nothing'
-            found = f'{theirs[i][0]} ({theirs[i][1]})' if i < len(theirs) else 'nothing'
+            wanted = mine[i] if i < len(mine) else 'nothing'
+            found = theirs[i] if i < len(theirs) else 'nothing'
             if wanted != found:
                 raise SpecMismatch(
                     f'{kind} field {i}: policy {spec.name!r} has {wanted}, {owner} has {found}')
@@ -275,7 +293,7 @@ def require_same_fields(spec: PolicySpec, running: PolicySpec) -> None:
     require_equal_fields(
         spec, [(member.name, member.size) for member in running.observation],
         [(member.name, member.size) for member in running.action],
-        f'the policy that runs, {running.name!r},')
+        f'the policy that runs, {running.name!r},', running.images)
 
 
 _T = TypeVar('_T')
@@ -312,7 +330,7 @@ def _convert(value: Any, annotation: str, where: str) -> Any:
         return tuple(_convert(item, 'float', f'{where}[{i}]') for i, item in enumerate(value))
     if annotation.startswith('Mapping') and isinstance(value, dict):
         return value
-    if annotation.startswith(('tuple[ObservationField', 'tuple[ActionField')):
+    if annotation.startswith(('tuple[ObservationField', 'tuple[ActionField', 'tuple[ImageField')):
         return value
     raise SpecError(f'{where}: found {printable(repr(value))}, expected {annotation}')
 

@@ -30,6 +30,10 @@ MOST_OBSERVED, MOST_COMMANDED, MOST_NOISE = 10_000, 1000, 1_000_000
 MOST_STATE = 100_000
 #: Largest scale of the noise.
 MOST_NOISE_SCALE = 10.0
+#: Pictures of a policy: their number, their height and width, and the bytes of all together.
+MOST_IMAGES, LARGEST_SIDE, MOST_PIXEL_BYTES = 16, 2048, 16 << 20
+#: Largest depth of a picture in m.
+LARGEST_DEPTH = 1e4
 #: Largest magnitude of an action's bounds, in its unit, and of an observation's.
 LARGEST_ACTION, LARGEST_OBSERVATION = 1e9, 1e15
 #: Longest names and units, in characters, and the longest specification.

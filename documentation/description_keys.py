@@ -38,6 +38,8 @@ PLACES = {
     '': '../robot-description.md',
     'sources.NAME': '../robot-description.md#sources',
     'sources.NAME.qos': '../robot-description.md#sources',
+    'sources.NAME.picture': '../robot-description.md#cameras',
+    'images[]': '../robot-description.md#cameras',
     'observation[]': '../robot-description.md#observation',
     'observation[].minus': '../robot-description.md#observation',
     'observation[].relative_to': '../robot-description.md#observation',

@@ -46,7 +46,8 @@ COUNTS: dict[str, tuple[int, int]] = {
     'threads': (0, 1024), 'batch_size': (1, 2**20), 'critics': (1, 100),
     'horizon': (1, MOST_ACTIONS), 'best_of': (1, MOST_CANDIDATES),
     'generated': (1, MOST_CANDIDATES), 'pool': (1, MOST_CANDIDATES), 'top': (1, MOST_CANDIDATES),
-    'flow_steps': (1, 10_000)}
+    'flow_steps': (1, 10_000), 'encoder_features': (1, 4096), 'shift': (0, 256)}
+_MOST_STAGES, _MOST_CHANNELS = 8, 1024
 _MOST_LAYERS, _MOST_WIDTH, _MOST_BANDWIDTHS = 64, 2**16, 64
 # Weights of the hidden layers of all critics, and outputs of one layer in one update: 4 and 64 GiB
 # in float32.
@@ -137,6 +138,17 @@ class TrainConfig:
     """Size of the critic ensemble."""
     normalise: bool = False
     """Whether the policy normalises observations to zero mean and unit standard deviation."""
+
+    # Encoder of pictures, for data that have some.
+    encoder: Literal['impala', 'spatial_softmax'] = 'impala'
+    """Encoder of the pictures, shared by actor and critics: a small convolutional network as in
+    IMPALA, whose last map is flattened, or reduced to the positions of its features."""
+    encoder_widths: tuple[int, ...] = (16, 32, 32)
+    """Channels of the stages of the encoder, each of which halves height and width."""
+    encoder_features: int = 64
+    """Numbers that the encoder makes of a picture."""
+    shift: int = 4
+    """Largest random shift of a picture in an update, in pixels in both directions; 0 for none."""
 
     # Action chunks and value function.
     horizon: int = 1
@@ -239,6 +251,11 @@ class TrainConfig:
             f'1 to {_MOST_LAYERS} layers')
         for width in self.hidden:
             _require_count('hidden', width, 1, _MOST_WIDTH)
+        _require(
+            'encoder_widths', self.encoder_widths, 1 <= len(self.encoder_widths) <= _MOST_STAGES,
+            f'1 to {_MOST_STAGES} stages')
+        for width in self.encoder_widths:
+            _require_count('encoder_widths', width, 1, _MOST_CHANNELS)
         self._require_memory()
 
         _require(
@@ -260,6 +277,17 @@ class TrainConfig:
             self.online_steps == 0 or self.environment != NO_ENVIRONMENT,
             'an environment to take them in, or 0; on a robot, `python -m '
             'training.learn_on_robot` takes them')
+
+    def require_fit_for_pictures(self) -> None:
+        """
+        Require settings that are supported for data with pictures.
+
+        :raises ConfigError: If one is not.
+        """
+        # A copy of the actor's layers is of no use with another encoder than theirs.
+        _require('average_rate', self.average_rate, not self.average_rate, '0 with pictures')
+        _require('anchor', self.anchor, self.anchor == 'following', 'following with pictures')
+        _require('online_steps', self.online_steps, not self.online_steps, '0 with pictures')
 
     def _require_memory(self) -> None:
         """Refuse settings that are possible one by one, but in no memory together."""
@@ -301,7 +329,7 @@ class TrainConfig:
             if key not in known:
                 raise ConfigError(
                     f'configuration: found the unknown key {key!r}; {nearest(key, known)}')
-        for key in ('hidden', 'bandwidths', 'observation_keys', 'corrections'):
+        for key in ('hidden', 'encoder_widths', 'bandwidths', 'observation_keys', 'corrections'):
             if isinstance(values.get(key), list):
                 values[key] = tuple(values[key])
         return cls(**values)

@@ -96,7 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
             period, layout = 1 / asked.rate, ActionLayout.of_robot(robot)
         transitions, report = convert(asked.bags, robot, Options(
             period, layout, asked.action, asked.ticks, asked.unended, asked.namespace,
-            asked.decisions, asked.marks))
+            asked.decisions, asked.marks, asked.out))
     except (DataError, DescriptionError, PolicyError, SpecMismatch, WriteError) as error:
         print(error_line(error), file=sys.stderr)
         return 2

@@ -62,6 +62,11 @@ def evaluate_file(
     """
     with ended_by_interrupts():
         policy = OnnxPolicy(path)
+    if policy.spec.images:
+        raise ValueError(
+            f'{path}: found a policy with pictures '
+            f'({", ".join(str(image) for image in policy.spec.images)}), which the simulation '
+            'does not draw yet; evaluate it on a robot (docs/episodes.md)')
     started = start(
         environment or policy.spec.environment, min(environments, episodes),
         policy.spec.provenance)

@@ -71,16 +71,22 @@ def export(run: Path, out: Path, data: Path | None = None, **changes: object) ->
             'training_cpu_seconds': round(progress.cpu_seconds),
             'exported_with': versions()})
     spec = replace(spec, **changes)  # type: ignore[arg-type]
-    observations = _sample(config if data is None else replace(config, data=str(data)), spec)
+    observations, pictures = _sample(
+        config if data is None else replace(config, data=str(data)), spec)
     model = policy_model(agent, spec)
     with atomic_path(out, model.ByteSize()) as partial:
         onnx.save_model(model, str(partial))
-        found = compare(agent, OnnxPolicy(partial), observations)
+        found = compare(agent, OnnxPolicy(partial), observations, pictures)
     return found
 
 
-def _sample(config: TrainConfig, spec: PolicySpec) -> np.ndarray:
-    """Sample observations of the data, and as many drawn uniformly from its range."""
+def _sample(
+        config: TrainConfig, spec: PolicySpec) -> tuple[np.ndarray, list[np.ndarray]]:
+    """
+    Sample observations of the data, and as many drawn uniformly from its range.
+
+    :return: The observations, and the pictures of each camera: those of the data twice.
+    """
     path = Path(config.data)
     try:
         transitions = Data(config).load(0)
@@ -93,12 +99,15 @@ def _sample(config: TrainConfig, spec: PolicySpec) -> np.ndarray:
             f'{path}: is not the training data of the run; name that with --data')
     rows = transitions.observations
     generator = np.random.default_rng(0)
-    seen = rows[generator.integers(len(rows), size=OBSERVATIONS)]
+    chosen = generator.integers(len(rows), size=OBSERVATIONS)
+    seen = rows[chosen]
+    pictures = [] if transitions.frame is None else [
+        frames.pixels[np.tile(transitions.frame[chosen], 2)] for frames in transitions.images]
     low, high = (
         np.concatenate([getattr(member, bound) for member in spec.observation])
         for bound in ('low', 'high'))
     drawn = generator.uniform(low, high, size=(OBSERVATIONS, len(low))).astype(np.float32)
-    return np.concatenate([seen, drawn])
+    return np.concatenate([seen, drawn]), pictures
 
 
 def parser() -> argparse.ArgumentParser:

@@ -95,6 +95,10 @@ def write(path: Path, out: Path, form: str, options: Options) -> str:
             f'{path}: found a name that says no environment; name one with --environment')
     data = load(DataSource(
         path, known, filter_key=options.filter_key, observation_keys=options.observation_keys))
+    if data.images and form != 'own':
+        raise DataError(
+            f'{path}: found pictures ({listed(frames.field.name for frames in data.images)}), '
+            f'which {form} is not written with; write own, or name other --observation-keys')
     if form == 'ogbench':
         write_ogbench.write(out, data, _state(path) if is_ogbench(path) else None)
     elif form == 'robomimic':

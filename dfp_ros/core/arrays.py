@@ -29,6 +29,9 @@ def bounded(value: float, low: float, high: float) -> float:
 
 
 FloatArray = NDArray[np.float32]
+PixelArray = NDArray[np.uint8]
+#: Pictures of an observation in the policy's order, each of shape (height, width, n).
+Pictures = tuple[PixelArray, ...]
 
 
 Flags = NDArray[np.bool_]

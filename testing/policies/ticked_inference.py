@@ -18,8 +18,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 import math
 
-from dfp_ros.core.arrays import FloatArray
-from dfp_ros.core.policy.interface import Chunk, Policy, PolicyError
+from dfp_ros.core.arrays import FloatArray, Pictures
+from dfp_ros.core.policy.interface import ask, Chunk, Policy, PolicyError
 
 
 class TickedCall:
@@ -85,12 +85,15 @@ class TickedInference:
         """Return whether a chunk is needed, and no other is computed."""
         return is_due and (not self.calls or self.calls[-1].is_done)
 
-    def ask(self, observation: FloatArray, noise: FloatArray) -> TickedCall:
+    def ask(
+            self, observation: FloatArray, noise: FloatArray,
+            pictures: Pictures = ()) -> TickedCall:
         """Request a chunk."""
         assert not self.calls or self.calls[-1].is_done, 'one call at a time'
         self.asked += 1
         self.calls.append(TickedCall(
-            lambda: self.policy.act(observation, noise), next(self._ticks)))
+            lambda: ask(self.policy, observation, noise, pictures=pictures),
+            next(self._ticks)))
         return self.calls[-1]
 
     def answer_never(self) -> None:

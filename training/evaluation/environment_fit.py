@@ -26,7 +26,14 @@ from training.config import ConfigError, NO_ENVIRONMENT, TrainConfig
 from training.data.datasets.numbered import files
 from training.data.formats.lerobot.description import describe
 from training.data.formats.lerobot.layout import is_dataset, STATE
-from training.data.formats.ogbench.scenes import ACTION, PERIOD, scene_of, SCENES
+from training.data.formats.ogbench.scenes import (
+    ACTION,
+    is_visual,
+    PERIOD,
+    scene_of,
+    SCENES,
+    VISUAL_ROBOT,
+)
 from training.data.transitions import stored
 from training.data.transitions.transitions import DataError
 
@@ -71,8 +78,9 @@ def misfits(environment: str, data: Described) -> Iterable[str]:
     except DataError as error:
         yield str(error)
         return
+    observed = VISUAL_ROBOT if is_visual(environment) else scene.observation
     for kind, wanted, found in (
-            ('observation', [(name, size) for name, size, _ in scene.observation],
+            ('observation', [(name, size) for name, size, _ in observed],
              [(field.name, field.size) for field in data.observation_fields]),
             ('action', [(name, size) for name, size, *_ in ACTION],
              [(field.name, field.size) for field in data.action_fields])):

@@ -15,11 +15,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from dfp_ros.core.policy.interface import ask
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from training.learning.agents.agent import Agent
 
@@ -49,24 +51,33 @@ class Parity:
     compared: int
 
 
-def compare(agent: Agent, policy: OnnxPolicy, observations: np.ndarray) -> Parity:
+def compare(
+        agent: Agent, policy: OnnxPolicy, observations: np.ndarray,
+        pictures: Sequence[np.ndarray] = ()) -> Parity:
     """
     Compare PyTorch and ONNX Runtime on the same observations and noise.
 
     :param agent: The networks.
     :param policy: The policy file exported from them.
     :param observations: Shape (count, obs_dim), float32, raw units.
+    :param pictures: Those of each camera, shape (count, height, width, n), uint8; random ones by
+        default.
     :raises ExportError: If a difference exceeds the tolerance in :data:`TOLERANCES` for the file's
         precision; the message names it.
     """
     generator, tolerance = np.random.default_rng(0), TOLERANCES[policy.spec.precision]
     worst = {'action': 0.0, 'value': 0.0, 'spread': 0.0}
     compared = 0
+    if policy.spec.images and not pictures:
+        pictures = [
+            generator.integers(0, 256, (len(observations), *image.shape), np.uint8)
+            for image in policy.spec.images]
     for count in CANDIDATES:
-        for observation in observations:
+        for i, observation in enumerate(observations):
+            seen = tuple(each[i] for each in pictures)
             noise = generator.standard_normal((count, policy.spec.noise_size), dtype=np.float32)
-            chunk = policy.act(observation, noise)
-            chunks, values = _torch_candidates(agent, observation, noise)
+            chunk = ask(policy, observation, noise, pictures=seen)
+            chunks, values = _torch_candidates(agent, observation, noise, seen)
             # Candidates may be tied within rounding: any of the best is accepted.
             margin = tolerance * (1 + abs(values.max()))
             best = np.flatnonzero(values >= values.max() - margin)
@@ -88,10 +99,12 @@ def compare(agent: Agent, policy: OnnxPolicy, observations: np.ndarray) -> Parit
 
 @torch.no_grad()
 def _torch_candidates(
-        agent: Agent, observation: np.ndarray,
-        noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        agent: Agent, observation: np.ndarray, noise: np.ndarray,
+        pictures: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """All candidates, shape (candidates, chunk), and their values, shape (candidates,)."""
-    state = agent.normaliser(torch.from_numpy(observation).unsqueeze(0))
+    state = agent.state(
+        torch.from_numpy(observation).unsqueeze(0),
+        [torch.from_numpy(picture).unsqueeze(0) for picture in pictures])
     chunks = agent.acting(state, torch.from_numpy(noise).unsqueeze(0))
     values = agent.critic(state, chunks).mean(dim=0)
     return chunks[0].numpy(), values[0].numpy()

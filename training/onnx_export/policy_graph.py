@@ -20,6 +20,7 @@ single candidate costs only the actor, because the critics are in a branch for s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import onnx
@@ -42,13 +43,21 @@ def policy_model(agent: Agent, spec: PolicySpec) -> onnx.ModelProto:
     :param spec: Specification of the policy.
     :return: A checked model: ``observation`` (1, obs_dim) and ``noise`` (candidates, chunk) to
         ``action_chunk`` (horizon, act_dim), ``value`` (1,) and ``spread`` (1,). With one
-        candidate the value is NaN and the spread 0.
+        candidate the value is NaN and the spread 0. Each picture is an input of its name, (1,
+        height, width, n), uint8, which is encoded once for all candidates.
     """
     graph = Graph()
     graph.weight('mean', agent.normaliser.mean)
     graph.weight('inverse', agent.normaliser.inverse)
     graph.line('centred = Sub (observation, mean)')
-    graph.line('state = Mul (centred, inverse)')
+    pictures = [f'picture_{i}' for i in range(len(spec.images))]
+    if agent.encoder is None:
+        graph.line('state = Mul (centred, inverse)')
+    else:
+        graph.line('numbers = Mul (centred, inverse)')
+        encodings = [f'{picture}_encoding' for picture in pictures]
+        agent.encoder.write(graph, pictures, encodings)
+        graph.line(f'state = Concat <axis = 1> ({", ".join(["numbers", *encodings])})')
     agent.acting.write(graph)
     graph.integers('chunk_shape', [spec.horizon, spec.action_size])
     graph.integers('one_candidate', [1])
@@ -73,17 +82,30 @@ def policy_model(agent: Agent, spec: PolicySpec) -> onnx.ModelProto:
         f'{{ {single.text()} }}>')
     graph.line('action_chunk = Reshape (chosen, chunk_shape)')
 
+    seen = ''.join(
+        f', uint8[1, {", ".join(map(str, image.shape))}] {picture}'
+        for image, picture in zip(spec.images, pictures, strict=True))
     model = parser.parse_model(
         f'<ir_version: {IR_VERSION}, opset_import: ["" : {OPSET}], producer_name: "dfp_ros"> '
         f'policy (float[1, {spec.observation_size}] observation, '
-        f'float[candidates, {size}] noise) => (float[{spec.horizon}, {spec.action_size}] '
+        f'float[candidates, {size}] noise{seen}) => (float[{spec.horizon}, {spec.action_size}] '
         f'action_chunk, float[1] value, float[1] spread) {{ {graph.text()} }}')
     model.graph.initializer.extend(
         numpy_helper.from_array(value, name) for name, value in graph.weights.items())
+    _name_pictures(model, dict(zip(pictures, (image.name for image in spec.images), strict=True)))
     exact = replace(spec, precision='float32')
     model.metadata_props.add(key=METADATA_KEY, value=exact.to_json())
     onnx.checker.check_model(model, full_check=True)
     return model if spec == exact else in_precision(model, spec.precision)
+
+
+def _name_pictures(model: onnx.ModelProto, names: Mapping[str, str]) -> None:
+    """Give pictures their own names, which ONNX's text format may not accept."""
+    for value in model.graph.input:
+        value.name = names.get(value.name, value.name)
+    for node in model.graph.node:
+        for i, name in enumerate(node.input):
+            node.input[i] = names.get(name, name)
 
 
 def _best(graph: Graph, critic: CriticEnsemble) -> None:

@@ -32,6 +32,7 @@ from dfp_ros.core.observation.builder import ObservationBuilder
 from dfp_ros.core.observation.freshness import FreshnessMonitor
 from dfp_ros.core.observation.sample import NotFiniteError, NotReadyError, ObservationError, Sample
 from dfp_ros.core.observation.value_monitor import ValueMonitor
+from dfp_ros.core.pictures.picture import find_pictures
 from dfp_ros.core.planning.background_planner import BackgroundPlanner, PendingError
 from dfp_ros.core.planning.planner import Planned, Planner
 from dfp_ros.core.policy.interface import LateError, PolicyError
@@ -313,6 +314,8 @@ class Controller:
         """
         try:
             step.observation = observation = self._builder.build(seen, now)
+            if self._robot.images:
+                step.pictures = find_pictures(self._robot.images, seen)
         except NotReadyError as error:
             # Before the first observation there is nothing to stop.
             self._has_commanded = had_commanded
@@ -328,7 +331,7 @@ class Controller:
         if step.stops:
             return None
         try:
-            planned = self.planner.next(now, observation)
+            planned = self.planner.next(now, observation, step.pictures)
         except PendingError as error:
             assert self._beside is not None, 'only inference beside the loop is awaited'
             step.awaits, step.plan = True, self._beside.trace

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.pictures.picture import Picture
 from dfp_ros.core.planning.plan_trace import PlanTrace
 from dfp_ros.core.safety.reasons import Reason, Response
 
@@ -80,6 +81,7 @@ class Decision:
     :param person: Requested command of the person in SI units before any limit, shape (act_dim,),
         float64, NaN for outputs that the person does not command; None without one.
     :param plan: Origin of the plan, if inference runs beside the loop; None otherwise.
+    :param pictures: The pictures of the observation, in order; none if one was missing.
     """
 
     state: State
@@ -103,3 +105,4 @@ class Decision:
     commander: Commanding = Commanding.NOBODY
     person: NDArray[np.float64] | None = None
     plan: PlanTrace | None = None
+    pictures: tuple[Picture, ...] = ()

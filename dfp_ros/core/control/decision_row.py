@@ -45,7 +45,7 @@ _NEVER = (-1.0, 0.0)
 # longest inference in s.
 _LARGEST, _LATEST, _LONGEST = 2.0**53, 9_223_372_037, 1e6
 _STATES = tuple(State)
-_PERSON = 'person'
+_PERSON, _PICTURE = 'person', 'picture'
 _TIMES = ('sample', 'received')
 _JOINTS = ('joint_sample', 'joint_received')
 _COMMANDS = ('action', 'command', 'limited', 'sent')
@@ -94,6 +94,8 @@ REST = (
     ('sent/FIELD', 'n', 'sent command in SI units'),
     ('person/FIELD', 'n', 'requested command of a person in SI units, before any limit; none for '
      'outputs that the person does not command. Only if the robot description has `takeover`'),
+    ('picture/IMAGE', '1', 'first 48 bits of the SHA-256 of a picture as the policy got it. Only '
+     'if the robot description has `images`'),
 )
 #: Parts after those of :data:`HEAD`, if inference runs beside the loop.
 PLAN = (
@@ -136,6 +138,7 @@ class RecordedDecision:
     :param commander: Who commanded; in recordings without it, the policy in any running step.
     :param person: Requested command of a person in SI units, or None.
     :param plan: Origin of the plan, if inference ran beside the loop.
+    :param pictures: First 48 bits of the SHA-256 of each picture by name; none without pictures.
     """
 
     number: int
@@ -156,6 +159,7 @@ class RecordedDecision:
     commander: Commanding = Commanding.NOBODY
     person: Vectors | None = None
     plan: PlanTrace | None = None
+    pictures: Mapping[str, int] = field(default_factory=dict)
 
     def times(self, source: str) -> SampleTimes | None:
         """Return the times of a source's sample; None without a sample."""
@@ -177,6 +181,7 @@ class DecisionRow:
     :param has_person: Whether a person can take over.
     :param has_commander: Whether it says who commands; older recordings do not.
     :param has_plan: Whether inference runs beside the loop.
+    :param images: Names of the pictures of the observation.
 
     :ivar parts: Label and size of each part of a row.
     """
@@ -185,7 +190,7 @@ class DecisionRow:
             self, sources: Iterable[str], observation_size: int,
             action: Sequence[tuple[str, int]], slots: Mapping[str, int] | None = None,
             has_person: bool = False, has_commander: bool = True,
-            has_plan: bool = False) -> None:
+            has_plan: bool = False, images: Sequence[str] = ()) -> None:
         """Lay out the row."""
         self._sources = tuple(sources)
         self._slots = {
@@ -196,6 +201,7 @@ class DecisionRow:
         action_size = sum(size for _, size in action)
         self._has_commander = has_commander
         self._has_plan = has_plan
+        self._unseen = (math.nan,) * len(images)
         commands = (*_COMMANDS, *([_PERSON] if has_person else []))
         self._vectors = {
             'observation': observation_size, **dict.fromkeys(commands, action_size)}
@@ -206,7 +212,8 @@ class DecisionRow:
             *((f'{kind}/{name}', count) for kind in _JOINTS
               for name, count in self._slots.items()),
             ('observation', observation_size),
-            *((f'{kind}/{name}', size) for kind in commands for name, size in action))
+            *((f'{kind}/{name}', size) for kind in commands for name, size in action),
+            *((f'{_PICTURE}/{name}', 1) for name in images))
 
     def write(
             self, number: int, stamp: int, lockstep: bool, decision: Decision,
@@ -246,6 +253,8 @@ class DecisionRow:
         for name, size in self._vectors.items():
             vector = getattr(decision, name)
             row.extend((np.nan,) * size if vector is None else vector.tolist())
+        if self._unseen:
+            row.extend([float(picture.number) for picture in decision.pictures] or self._unseen)
         return row
 
     def _write_joints(self, row: array[float], samples: Mapping[str, Sample]) -> None:
@@ -327,7 +336,7 @@ def read_decision(
         draw=None if draw is None else int(draw), inference=number('inference'),
         joints=_read_joints(times('sample'), times('received'), named),
         commander=_read_commander(found, _STATES[state]), person=vectors(_PERSON),
-        plan=_read_plan(found))
+        plan=_read_plan(found), pictures=_read_pictures(named[_PICTURE]))
 
 
 def _read_commander(found: Vectors, state: State) -> Commanding:
@@ -340,6 +349,21 @@ def _read_commander(found: Vectors, state: State) -> Commanding:
         raise ValueError(
             f'the part {COMMANDER!r}: found {number}, expected 0 to {len(Commanding) - 1}')
     return Commanding(number)
+
+
+def _read_pictures(named: Vectors) -> dict[str, int]:
+    """Read the hashes of the pictures; those that were not there are left out."""
+    found = {}
+    for name, values in named.items():
+        if len(values) == 1 and math.isnan(values[0]):
+            continue
+        _require_numbers(f'{_PICTURE}/{name}', values, 1)
+        if values[0] < 0:
+            raise ValueError(
+                f'the part {_PICTURE + "/" + printable(name)!r}: found {values[0]:g}, expected a '
+                'whole number from 0 on')
+        found[name] = int(values[0])
+    return found
 
 
 def _write_plan(plan: PlanTrace | None) -> tuple[float, ...]:
@@ -396,7 +420,7 @@ def _take_apart(
     """Split a row into its parts: by label, or by kind and name."""
     found: dict[str, NDArray[np.float64]] = {}
     named: dict[str, dict[str, NDArray[np.float64]]] = {
-        kind: {} for kind in (*_TIMES, *_JOINTS, *_COMMANDS, _PERSON)}
+        kind: {} for kind in (*_TIMES, *_JOINTS, *_COMMANDS, _PERSON, _PICTURE)}
     start = 0
     for label, size in parts:
         kind, _, name = label.partition('/')

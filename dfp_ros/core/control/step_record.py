@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from dfp_ros.core.arrays import FloatArray
 from dfp_ros.core.control.decision import Commanding, Decision, State
+from dfp_ros.core.pictures.picture import Picture
 from dfp_ros.core.planning.plan_trace import PlanTrace
 from dfp_ros.core.safety.reasons import conclude, Finding, Reason, Response, strongest
 
@@ -54,6 +55,7 @@ class StepRecord:
     plan: PlanTrace | None = None
     #: Whether nothing else is missing than an answer of the policy, which is awaited.
     awaits: bool = False
+    pictures: tuple[Picture, ...] = ()
 
     @property
     def response(self) -> Response:
@@ -80,4 +82,4 @@ class StepRecord:
             state, reason, text, sent, self.observation, self.action, self.command, self.joined,
             self.limited, self.ahead, response, self.chunk_index, self.draw, self.value,
             self.spread, self.inference, self.observation_age, self.observation_stamp,
-            commander, self.person, self.plan)
+            commander, self.person, self.plan, self.pictures)

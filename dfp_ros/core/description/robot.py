@@ -29,13 +29,14 @@ from types import MappingProxyType
 
 from dfp_ros.core.description.commands import CHUNK, CommandTopic, read_command
 from dfp_ros.core.description.field_selector import FieldSelector
+from dfp_ros.core.description.images import ImageEntry, read_images
 from dfp_ros.core.description.joint_layout import joint_layout, JointLayout
 from dfp_ros.core.description.observation import ObservationEntry, read_observation
 from dfp_ros.core.description.postures import Posture, read_postures
 from dfp_ros.core.description.sources import read_source, Source
 from dfp_ros.core.description.takeover import read_takeover, Takeover
 from dfp_ros.core.description.urdf import JointLimits
-from dfp_ros.core.description.yaml_section import read_text, read_yaml
+from dfp_ros.core.description.yaml_section import DescriptionError, read_text, read_yaml
 from dfp_ros.spec import PolicySpec, require_equal_fields, SpecMismatch
 
 #: Largest size of an observation or an action.
@@ -55,6 +56,7 @@ class RobotDescription:
     :param sha256: Hash of its file, 64 hexadecimal digits; empty if it has none.
     :param takeover: How a person commands the robot; None if nobody can.
     :param postures: Postures by name.
+    :param images: Pictures of the observation, in order.
     """
 
     name: str
@@ -65,6 +67,7 @@ class RobotDescription:
     sha256: str = ''
     takeover: Takeover | None = None
     postures: Mapping[str, Posture] = field(default_factory=dict)
+    images: tuple[ImageEntry, ...] = ()
 
     @property
     def every_source(self) -> Mapping[str, Source]:
@@ -95,6 +98,10 @@ class RobotDescription:
                 *(each for entry in (*self.observation, *measured) for each in entry.readings),
                 *by_person) if reading.source == source]
 
+    def images_of(self, source: str) -> tuple[ImageEntry, ...]:
+        """List the pictures that are made from a source."""
+        return tuple(image for image in self.images if image.source == source)
+
     @property
     def layouts(self) -> dict[str, JointLayout]:
         """Joint layouts of the sources that are read by joints."""
@@ -119,7 +126,7 @@ def load_robot_description(
     if content is None:
         content = read_text(path)
     top = read_yaml(path, content).mapping(
-        ('robot', 'sources', 'observation', 'commands'), ('takeover', 'postures'))
+        ('robot', 'sources', 'observation', 'commands'), ('images', 'takeover', 'postures'))
     sources = {
         name: read_source(name, section) for name, section in top['sources'].entries().items()}
     observation = tuple(read_observation(item, sources) for item in top['observation'].items())
@@ -155,17 +162,24 @@ def load_robot_description(
                 'measured by the robot')
     if not commands:
         raise top['commands'].error('found no command topic, expected at least one')
-    return RobotDescription(
+    robot = RobotDescription(
         top['robot'].text(), MappingProxyType(sources), observation, commands,
         sha256=hashlib.sha256(content).hexdigest(),
         takeover=read_takeover(
             top['takeover'], sources, commands) if 'takeover' in top else None,
-        postures=read_postures(top['postures'], commands) if 'postures' in top else {})
+        postures=read_postures(top['postures'], commands) if 'postures' in top else {},
+        images=read_images(top['images'], sources) if 'images' in top else ())
+    for source in robot.every_source.values():
+        if source.picture is not None and (readings := robot.readings(source.name)):
+            raise DescriptionError(
+                f'{readings[0].where}: found the source {source.name!r}, which is a camera; its '
+                'pictures are listed under images, and no number is read from its messages')
+    return robot
 
 
 def require_fit(spec: PolicySpec, robot: RobotDescription) -> None:
     """
-    Require that a policy fits a robot: names, sizes, order and units of all fields.
+    Require that a policy fits a robot: names, sizes, order and units of all fields and pictures.
 
     :raises SpecMismatch: At the first field that differs.
     """
@@ -176,7 +190,8 @@ def require_fit(spec: PolicySpec, robot: RobotDescription) -> None:
     entries.sort(key=lambda entry: order.get(entry.action, len(order)))
     require_equal_fields(
         spec, [(entry.name, entry.size) for entry in robot.observation],
-        [(entry.action, entry.size) for entry in entries], owner)
+        [(entry.action, entry.size) for entry in entries], owner,
+        [image.field for image in robot.images])
     units = [member.unit for member in spec.observation]
     units += [member.unit for member in spec.action]
     fields = [(entry.name, entry.unit, entry.where) for entry in robot.observation]

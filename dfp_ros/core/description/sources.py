@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 import math
 
+from dfp_ros.core.description.picture_format import PictureFormat, read_picture_format
 from dfp_ros.core.description.topic_name import read_topic
 from dfp_ros.core.description.yaml_section import Section
 
@@ -29,7 +30,7 @@ WHEN_STALE = ('warn', 'hold', 'ramp', 'deactivate')
 TF, TF_MESSAGE = 'tf', 'tf2_msgs/msg/TFMessage'
 # Largest age in s that fits a clock in ns, with margin, and largest queue depth.
 OLDEST, DEEPEST = 4e9, 10_000
-OPTIONAL = ('qos', 'time', 'sampling', 'when_stale', 'frame_id')
+OPTIONAL = ('qos', 'time', 'sampling', 'when_stale', 'frame_id', 'picture')
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Reception:
     depth: int = 5
 
 
+# A picture is large, and only the newest one counts.
+_PICTURE_RECEPTION = Reception(depth=1)
 # Transforms come from many publishers at once; the QoS of the listener of tf2.
 _TF_RECEPTION = Reception('reliable', depth=100)
 #: QoS of static transforms, which are published once.
@@ -72,6 +75,7 @@ class Source:
         :data:`BEFORE_TICK`.
     :param when_stale: Response above the maximum age, one of :data:`WHEN_STALE`.
     :param frame_id: Required frame in the header of its messages; empty for any.
+    :param picture: Of cameras: the format of their pictures; None for any other source.
     :param parent: Of transforms: the reference frame of the poses; empty for any other type.
     :param child: Of transforms: the frame whose pose is read.
     """
@@ -88,6 +92,7 @@ class Source:
     parent: str = ''
     child: str = ''
     frame_id: str = ''
+    picture: PictureFormat | None = None
 
     @property
     def is_latched(self) -> bool:
@@ -109,7 +114,8 @@ def read_source(name: str, section: Section) -> Source:
     :raises DescriptionError: At the first error.
     """
     is_tf = 'type' in (found := section.entries()) and found['type'].text() == TF
-    usual = _TF_RECEPTION if is_tf else Reception()
+    usual = _TF_RECEPTION if is_tf else (
+        _PICTURE_RECEPTION if 'picture' in found else Reception())
     qos = _read_reception(found['qos'], usual) if 'qos' in found else usual
     # A latched message is published once, and valid until it is replaced, unless an age is given.
     lasts = not is_tf and qos.durability == TRANSIENT_LOCAL
@@ -124,6 +130,11 @@ def read_source(name: str, section: Section) -> Source:
         keys['time'].choice((BOTH, HEADER, RECEIVE)) if 'time' in keys else BOTH,
         keys['sampling'].choice((NEWEST, BEFORE_TICK)) if 'sampling' in keys else NEWEST,
         keys['when_stale'].choice(WHEN_STALE) if 'when_stale' in keys else 'hold')
+    if 'picture' in keys:
+        source = replace(source, picture=read_picture_format(keys['picture'], source.type))
+        if source.sampling == BEFORE_TICK:
+            raise keys['sampling'].error(
+                'found this for a camera, of which only the newest picture is kept')
     if 'frame_id' in keys:
         if is_tf:
             raise keys['frame_id'].error('found this for transforms, which have parent and child')

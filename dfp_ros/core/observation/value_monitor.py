@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Monitor of implausible values: jumps, and values that are stuck."""
+"""Monitor of implausible values: jumps, and values and pictures that are stuck."""
 
 from __future__ import annotations
 
@@ -66,9 +66,33 @@ class _Watched:
     jump: str = ''
 
 
+@dataclass
+class _WatchedPicture:
+    """
+    A monitored picture.
+
+    :param name: Its name.
+    :param source: The camera.
+    :param changes_within: Seconds within which it has to change.
+    :param time: Time of the last picture in ns; None before the first.
+    :param original: Hash of that picture, as the camera published it.
+    :param changed: Time of the last change in ns.
+    """
+
+    name: str
+    source: str
+    changes_within: float
+    time: int | None = None
+    original: int = 0
+    changed: int = 0
+
+
 class ValueMonitor:
     """
     Monitors the fields with ``max_rate`` or ``changes_within`` in the robot description.
+
+    A picture with ``changes_within`` is compared as its camera published it: a scaled one of a
+    scene at rest may be the same although the camera's noise is there.
 
     Position feedback of commands with a velocity limit is always monitored.
 
@@ -90,23 +114,33 @@ class ValueMonitor:
             if topic.stop_of(entry).kind == 'position' and not entry.relative
             and entry.measured is not None and entry.measured.reading is not None
             and isinstance(entry.limits.velocity, tuple)]
+        self._pictures = [
+            _WatchedPicture(image.name, image.source, image.changes_within)
+            for image in robot.images if image.changes_within]
 
     def reset(self) -> None:
         """Discard all measurements."""
         for watched in self._watched:
             watched.time = watched.jumped = None
+        for picture in self._pictures:
+            picture.time = None
 
     def check(
             self, samples: Mapping[str, Sample], settings: SafetySettings) -> list[Finding]:
         """
         Check the newest samples.
 
-        :param samples: By source; all are present.
+        :param samples: By source; those that nobody needs may be missing.
         :param settings: Responses to jumps and stuck values.
         """
         findings = []
         for watched in self._watched:
-            time = samples[watched.source].time
+            sample = samples.get(watched.source)
+            if sample is None:
+                # A person commands, who does not need this source.
+                watched.time = watched.jumped = None
+                continue
+            time = sample.time
             if time != watched.time:
                 self._advance(watched, time, samples)
             if watched.jumped is not None:
@@ -114,14 +148,29 @@ class ValueMonitor:
                     watched.jumped = None
                 else:
                     findings.append(finding(Reason.JUMP, watched.jump, settings.jump))
-            still = (time - watched.changed) * 1e-9
-            if watched.changes_within and watched.time is not None and (
-                    still > watched.changes_within):
-                findings.append(finding(Reason.STUCK, (
-                    f'{watched.name} has been exactly the same for {still:.2f} s, though messages '
-                    f'of source {watched.source!r} come; it changes within '
-                    f'{watched.changes_within:g} s (changes_within)'), settings.stuck))
+            if watched.changes_within and watched.time is not None:
+                findings += _judge_stuck(watched, time, settings)
+        for picture in self._pictures:
+            findings += self._check_picture(picture, samples, settings)
         return findings
+
+    @staticmethod
+    def _check_picture(
+            watched: _WatchedPicture, samples: Mapping[str, Sample],
+            settings: SafetySettings) -> list[Finding]:
+        """Compare a picture with the one before."""
+        sample = samples.get(watched.source)
+        picture = None if sample is None else sample.values.get(watched.name)
+        if sample is None or picture is None:
+            # Another monitor reports this fault.
+            watched.time = None
+            return []
+        last, before = watched.time, watched.original
+        if sample.time != last:
+            watched.time, watched.original = sample.time, picture.original
+            if last is None or sample.time < last or picture.original != before:
+                watched.changed = sample.time
+        return _judge_stuck(watched, sample.time, settings)
 
     def _advance(self, watched: _Watched, time: int, samples: Mapping[str, Sample]) -> None:
         """Compare a measurement with the one before."""
@@ -152,6 +201,19 @@ class ValueMonitor:
                     f'{seconds:.3f} s, at most {rate:g} {watched.unit}/s are possible '
                     f'({watched.why})')
                 break
+
+
+def _judge_stuck(
+        watched: _Watched | _WatchedPicture, time: int, settings: SafetySettings,
+) -> list[Finding]:
+    """Find whether something has not changed for too long."""
+    still = (time - watched.changed) * 1e-9
+    if still <= watched.changes_within:
+        return []
+    return [finding(Reason.STUCK, (
+        f'{watched.name} has been exactly the same for {still:.2f} s, though messages of source '
+        f'{watched.source!r} come; it changes within {watched.changes_within:g} s '
+        '(changes_within)'), settings.stuck)]
 
 
 def _watched(

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfp_ros.core.arrays import FloatArray, Vector
+from dfp_ros.core.pictures.picture import Picture, pixels_of
 from dfp_ros.core.planning.anchoring import Anchoring
 from dfp_ros.core.planning.chunk_blending import PlayedChunk
 from dfp_ros.core.planning.chunk_player import ChunkPlayer
@@ -158,7 +159,7 @@ class BackgroundPlanner(Planner):
         """Discard the plan and what was requested for the next; the noise continues."""
         super().drop()
         self._request: _Request | None = None
-        self._wanted: tuple[FloatArray, _RequestStart] | None = None
+        self._wanted: tuple[FloatArray, tuple[Picture, ...], _RequestStart] | None = None
         self._failure: PolicyError | None = None
         self._has_ended = self._is_foreign = False
         self.settle(is_at_rest=False)
@@ -209,12 +210,15 @@ class BackgroundPlanner(Planner):
         self._joiner.continue_from(other._joiner, rescale)
         self._is_foreign = True
 
-    def next(self, now: int, observation: FloatArray) -> Planned:
+    def next(
+            self, now: int, observation: FloatArray,
+            pictures: tuple[Picture, ...] = ()) -> Planned:
         """
         Plan one tick; call once in each tick.
 
         :param now: Time in ns.
         :param observation: Shape (obs_dim,), float32, finite.
+        :param pictures: Its pictures, in the policy's order.
         :raises PendingError: If there is no plan.
         """
         had_plan = bool(self._playing)
@@ -226,7 +230,7 @@ class BackgroundPlanner(Planner):
             self._has_ended = True
             self.settle(is_at_rest=False)
         rest = self._joiner.join(self._playing, is_new) if self._playing else None
-        asked = self._want(now, observation)
+        asked = self._want(now, observation, pictures)
         if rest is None:
             self.trace = PlanTrace(answered, asked)
             # The robot stands still: there is nothing to blend with.
@@ -250,9 +254,9 @@ class BackgroundPlanner(Planner):
         wanted, self._wanted = self._wanted, None
         self._is_within_step = False
         if wanted is not None:
-            observation, start = wanted
+            observation, pictures, start = wanted
             # Only now: a step that is not sent, or is held, draws nothing.
-            call = self._inference.ask(observation, self._noise.next())
+            call = self._inference.ask(observation, self._noise.next(), pixels_of(pictures))
             self._request = _Request(
                 call, start.origin, self._noise.draws,
                 start.is_from_rest, start.anchor)
@@ -284,12 +288,14 @@ class BackgroundPlanner(Planner):
         self._add(playing)
         return Answered.CHUNK, True
 
-    def _want(self, now: int, observation: FloatArray) -> int | None:
+    def _want(
+            self, now: int, observation: FloatArray,
+            pictures: tuple[Picture, ...]) -> int | None:
         """Decide whether to request a chunk; return the number of draws of noise up to it."""
         self._wanted = None
         if not self._inference.may_ask(self._request is None and self._is_due()):
             return None
-        self._wanted = observation, _RequestStart(
+        self._wanted = observation, pictures, _RequestStart(
             Origin(self.steps, now), not self._playing and self._is_at_rest,
             self.place)
         return self._noise.draws_of_next

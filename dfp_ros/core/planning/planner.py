@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfp_ros.core.arrays import FloatArray, Vector
+from dfp_ros.core.pictures.picture import Picture, pixels_of
 from dfp_ros.core.planning.anchoring import Anchoring
 from dfp_ros.core.planning.chunk_blending import ChunkBlender, PlayedChunk
 from dfp_ros.core.planning.chunk_player import ChunkPlayer
@@ -130,7 +131,7 @@ class Planner:
         """
         self._playing: list[PlayedChunk] = []
         self._prepared: PlayedChunk | Exception | None = None
-        self._observed: tuple[int, FloatArray] | None = None
+        self._observed: tuple[int, FloatArray, tuple[Picture, ...]] | None = None
         self.anchor = None
         self._joiner.drop()
         # Of a recurrent policy: what its last answer passes on to the next, in an unbroken series.
@@ -154,17 +155,20 @@ class Planner:
         self._joiner.last = last
         self.anchor = anchor
 
-    def next(self, now: int, observation: FloatArray) -> Planned:
+    def next(
+            self, now: int, observation: FloatArray,
+            pictures: tuple[Picture, ...] = ()) -> Planned:
         """
         Plan one tick; call once in each tick.
 
         :param now: Time in ns.
         :param observation: Shape (obs_dim,), float32, finite.
+        :param pictures: Its pictures, in the policy's order.
         :raises PolicyError: If inference failed; the plan is not changed.
         """
-        self._observed = now, observation
+        self._observed = now, observation, pictures
         self._playing = [playing for playing in self._playing if playing.move(now)]
-        new = self._renew(now, observation)
+        new = self._renew(now, observation, pictures)
         newest = self._playing[-1]
         due, chunk = newest.due, newest.player.chunk
         assert due is not None, 'a chunk that is played has an action'
@@ -197,16 +201,17 @@ class Planner:
         """
         if not self._ahead or self._observed is None or not self._playing:
             return
-        now, observation = self._observed
+        now, observation, pictures = self._observed
         if not self.asks_at(now + self._tick):
             return
         try:
-            self._prepared = self._ask(now, observation)
+            self._prepared = self._ask(now, observation, pictures)
             self._prepared.player.skip()
         except Exception as error:  # raised again at the tick that needs the chunk
             self._prepared = error
 
-    def _renew(self, now: int, observation: FloatArray) -> bool:
+    def _renew(
+            self, now: int, observation: FloatArray, pictures: tuple[Picture, ...]) -> bool:
         """Request a chunk if needed; return whether there is a new one."""
         prepared, self._prepared = self._prepared, None
         if isinstance(prepared, Exception):
@@ -218,15 +223,18 @@ class Planner:
             newest = self._playing[-1]
             if newest.position - newest.first < self._replan_after:
                 return False
-        asked = self._ask(now, observation)
+        asked = self._ask(now, observation, pictures)
         asked.move(now)
         self._add(asked)
         return True
 
-    def _ask(self, now: int, observation: FloatArray) -> PlayedChunk:
+    def _ask(
+            self, now: int, observation: FloatArray,
+            pictures: tuple[Picture, ...]) -> PlayedChunk:
         """Request a chunk that starts now."""
         begin = self._clock()
-        chunk = ask(self._policy, observation, self._noise.next(), self._state)
+        chunk = ask(
+            self._policy, observation, self._noise.next(), self._state, pixels_of(pictures))
         self._state = chunk.state
         inference = (self._clock() - begin) * 1e-9
         player = ChunkPlayer(chunk, now, self._period, self._tick)

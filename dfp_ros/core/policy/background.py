@@ -24,9 +24,9 @@ import time
 from typing import Protocol
 import weakref
 
-from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.arrays import FloatArray, Pictures
 from dfp_ros.core.hung_calls import give_up
-from dfp_ros.core.policy.interface import Chunk, Policy
+from dfp_ros.core.policy.interface import ask, Chunk, Policy
 
 
 class Call(Protocol):
@@ -64,12 +64,14 @@ class Inference(Protocol):
         """
         ...  # pragma: no cover
 
-    def ask(self, observation: FloatArray, noise: FloatArray) -> Call:
+    def ask(
+            self, observation: FloatArray, noise: FloatArray, pictures: Pictures = ()) -> Call:
         """
         Request a chunk, and return at once.
 
         :param observation: Shape (obs_dim,), float32; it must not be changed any more.
         :param noise: Shape (candidates, horizon * act_dim), float32; likewise.
+        :param pictures: The pictures of the observation, in the policy's order; likewise.
         """
         ...  # pragma: no cover
 
@@ -80,15 +82,18 @@ class ThreadCall:
 
     :param observation: The observation.
     :param noise: The noise.
+    :param pictures: The pictures of the observation.
 
     :ivar future: The answer.
     :ivar seconds: Inference time in s, NaN until it is known.
     """
 
-    def __init__(self, observation: FloatArray, noise: FloatArray) -> None:
+    def __init__(
+            self, observation: FloatArray, noise: FloatArray, pictures: Pictures = ()) -> None:
         """Wait for an answer."""
         self.observation = observation
         self.noise = noise
+        self.pictures = pictures
         self.future: Future[Chunk] = Future()
         self.seconds = math.nan
 
@@ -139,7 +144,9 @@ class BackgroundInference:
         """Return whether a chunk is needed, and can be computed now."""
         return is_due and not self.is_busy
 
-    def ask(self, observation: FloatArray, noise: FloatArray) -> ThreadCall:
+    def ask(
+            self, observation: FloatArray, noise: FloatArray,
+            pictures: Pictures = ()) -> ThreadCall:
         """Request a chunk, as :meth:`Inference.ask`; no other call may be going on."""
         assert not self.is_busy, 'there is one call at a time'
         if self._thread is None:
@@ -148,7 +155,7 @@ class BackgroundInference:
                 name='inference beside', daemon=True)
             self._thread.start()
             weakref.finalize(self, self._calls.put, None)
-        self._last = call = ThreadCall(observation, noise)
+        self._last = call = ThreadCall(observation, noise, pictures)
         # The process can end while it goes on, or hangs.
         give_up(call.future)
         self._calls.put(call)
@@ -163,7 +170,7 @@ def _answer(
     while (call := calls.get()) is not None:
         begin = clock()
         try:
-            chunk = policy.act(call.observation, call.noise)
+            chunk = ask(policy, call.observation, call.noise, pictures=call.pictures)
         except Exception as error:  # raised again in the thread that takes the answer
             call.future.set_exception(error)
         else:

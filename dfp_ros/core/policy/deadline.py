@@ -21,12 +21,12 @@ from queue import SimpleQueue
 import threading
 import weakref
 
-from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.arrays import FloatArray, Pictures
 from dfp_ros.core.hung_calls import give_up
 from dfp_ros.core.policy.interface import ask, Chunk, LateError, Policy
 from dfp_ros.core.settings.node import Settings
 
-_Call = tuple[FloatArray, FloatArray, FloatArray | None, 'Future[Chunk]']
+_Call = tuple[FloatArray, FloatArray, FloatArray | None, Pictures, 'Future[Chunk]']
 
 
 class DeadlinePolicy:
@@ -51,13 +51,14 @@ class DeadlinePolicy:
 
     def act(
             self, observation: FloatArray, noise: FloatArray,
-            state: FloatArray | None = None) -> Chunk:
+            state: FloatArray | None = None, pictures: Pictures = ()) -> Chunk:
         """
         Answer one observation.
 
         :param observation: Shape (obs_dim,), float32.
         :param noise: Shape (candidates, horizon * act_dim), float32.
         :param state: State of the chunk before, shape (state_size,), float32; None for the first.
+        :param pictures: Its pictures, each of shape (height, width, n), uint8.
         :raises LateError: If the answer is late.
         :raises PolicyError: If the policy fails.
         """
@@ -71,7 +72,7 @@ class DeadlinePolicy:
             self._thread.start()
             weakref.finalize(self, self._calls.put, None)
         self._last = Future()
-        self._calls.put((observation, noise, state, self._last))
+        self._calls.put((observation, noise, state, pictures, self._last))
         try:
             return self._last.result(self._deadline)
         except concurrent.futures.TimeoutError:
@@ -101,10 +102,10 @@ def with_deadline(policy: Policy, settings: Settings) -> Policy:
 def _answer(policy: Policy, calls: SimpleQueue[_Call | None]) -> None:
     """Answer one call after the other."""
     while (call := calls.get()) is not None:
-        observation, noise, state, future = call
+        observation, noise, state, pictures, future = call
         try:
-            future.set_result(ask(policy, observation, noise, state))
+            future.set_result(ask(policy, observation, noise, state, pictures))
         except Exception as error:  # raised again in the thread that waits for the answer
             future.set_exception(error)
         # Release all references to the call before waiting for the next.
-        del call, observation, noise, state, future
+        del call, observation, noise, state, pictures, future

@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.arrays import FloatArray, Pictures
 from dfp_ros.spec import PolicySpec
 
 
@@ -48,8 +48,13 @@ class Policy(Protocol):
 
     def act(
             self, observation: FloatArray, noise: FloatArray,
-            state: FloatArray | None = None) -> Chunk:
-        """Answer one observation with a chunk, or raise PolicyError; None is the first state."""
+            state: FloatArray | None = None, pictures: Pictures = ()) -> Chunk:
+        """
+        Answer one observation with a chunk, or raise PolicyError.
+
+        :param state: State of the chunk before; None is the first state.
+        :param pictures: The pictures of the observation, in the policy's order.
+        """
         ...  # pragma: no cover
 
 
@@ -63,12 +68,15 @@ class LateError(PolicyError):
 
 def ask(
         policy: Policy, observation: FloatArray, noise: FloatArray,
-        state: FloatArray | None) -> Chunk:
+        state: FloatArray | None = None, pictures: Pictures = ()) -> Chunk:
     """
-    Ask a policy; one without a state need not know of states.
+    Ask a policy; one without a state or without pictures need not know of them.
 
     :param state: State of the chunk before, shape (state_size,); None for the first one.
+    :param pictures: The pictures of the observation, in the policy's order.
     """
+    if pictures:
+        return policy.act(observation, noise, state, pictures)
     if state is None:
         return policy.act(observation, noise)
     return policy.act(observation, noise, state)

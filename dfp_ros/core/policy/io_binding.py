@@ -15,13 +15,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.arrays import FloatArray, Pictures
 from dfp_ros.core.policy.interface import Chunk
 
 #: Called right before and right after a run, in its thread: meanwhile it needs no interpreter.
@@ -53,6 +53,7 @@ class _Arrays:
     binding: Any
     observation: FloatArray
     noise: FloatArray
+    pictures: Pictures
     actions: FloatArray
     value: FloatArray
     spread: FloatArray
@@ -72,12 +73,16 @@ class IoBinding:
     :param chunk_shape: Horizon and length of an action.
     :param state_size: Length of the recurrent state, 0 for none.
     :param has_noise: Whether the graph has the input for noise.
+    :param pictures: Height, width and numbers of a pixel of each picture, by the name of its
+        input.
     :param pauses: Called right before and right after each run; None for no calls.
     """
 
     def __init__(
             self, session: Any, observation_size: int, chunk_shape: tuple[int, int],
-            state_size: int = 0, has_noise: bool = True, pauses: Pauses | None = None) -> None:
+            state_size: int = 0, has_noise: bool = True,
+            pictures: Mapping[str, tuple[int, int, int]] | None = None,
+            pauses: Pauses | None = None) -> None:
         """Start without a binding."""
         self._pauses = pauses
         self._state_size = state_size
@@ -85,18 +90,20 @@ class IoBinding:
         self._session = session
         self._observation_size = observation_size
         self._chunk_shape = chunk_shape
+        self._pictures = dict(pictures or {})
         # Free arrays, by number of candidates.
         self._free: dict[int, list[_Arrays]] = {}
 
     def run(
             self, observation: FloatArray, noise: FloatArray,
-            state: FloatArray | None = None) -> Chunk:
+            state: FloatArray | None = None, pictures: Pictures = ()) -> Chunk:
         """
         Run once.
 
         :param observation: Shape (obs_dim,), float32.
         :param noise: Shape (candidates, horizon * act_dim), float32.
         :param state: Shape (state_size,), float32; None for zeros.
+        :param pictures: Each of shape (height, width, n), uint8.
         :return: The chunk; its actions and its state are the caller's.
         """
         candidates = len(noise)
@@ -111,6 +118,9 @@ class IoBinding:
         arrays.noise[...] = noise
         if self._state_size:
             arrays.state[...] = 0 if state is None else state
+        if pictures:
+            for array, picture in zip(arrays.pictures, pictures, strict=True):
+                array[0] = picture
         call_with(self._pauses, self._session.run_with_iobinding, arrays.binding)
         chunk = Chunk(
             arrays.actions.copy(), arrays.value.item(), arrays.spread.item(),
@@ -124,6 +134,7 @@ class IoBinding:
         made = _Arrays(
             self._session.io_binding(), np.zeros((1, self._observation_size), np.float32),
             np.zeros((candidates, horizon * action_size), np.float32),
+            tuple(np.zeros((1, *shape), np.uint8) for shape in self._pictures.values()),
             np.zeros(self._chunk_shape, np.float32), np.zeros(1, np.float32),
             np.zeros(1, np.float32), np.zeros((1, self._state_size), np.float32),
             np.zeros((1, self._state_size), np.float32))
@@ -138,6 +149,9 @@ class IoBinding:
         for name, array in inputs:
             made.binding.bind_input(
                 name, 'cpu', 0, np.float32, array.shape, array.ctypes.data)
+        for name, picture in zip(self._pictures, made.pictures, strict=True):
+            made.binding.bind_input(
+                name, 'cpu', 0, np.uint8, picture.shape, picture.ctypes.data)
         for name, array in outputs:
             made.binding.bind_output(
                 name, 'cpu', 0, np.float32, array.shape, array.ctypes.data)

@@ -25,20 +25,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.arrays import FloatArray, Pictures
 from dfp_ros.core.policy.interface import Chunk, PolicyError
 from dfp_ros.core.policy.io_binding import call_with, IoBinding, Pauses
 from dfp_ros.core.policy.onnx_session import open_session
 from dfp_ros.core.policy.policy_file import PolicyFile, read_policy_file, REMEDY, require_ending
 from dfp_ros.core.settings.execution import ExecutionSettings
 from dfp_ros.spec import PolicySpec
+from dfp_ros.spec_images import INPUTS, NEXT_STATE, OUTPUTS, STATE
 
 # Re-exported for callers that run a policy and catch its errors.
 __all__ = ('OnnxPolicy', 'PolicyError')
 
-_INPUTS = ('observation', 'noise')
-_OUTPUTS = ('action_chunk', 'value', 'spread')
-_FLOAT32 = np.dtype(np.float32)
+_FLOAT32, _UINT8 = np.dtype(np.float32), np.dtype(np.uint8)
+# Types of ONNX Runtime.
+_FLOATS, _BYTES = 'tensor(float)', 'tensor(uint8)'
+# Every number of a picture of which nothing is known.
+_GRAY = 128
 
 
 class OnnxPolicy:
@@ -94,6 +97,7 @@ class OnnxPolicy:
         require_ending(file, self.execution)
         self._observation_shape = (self.spec.observation_size,)
         self._noise_size = self.spec.noise_size
+        self._picture_shapes = {image.name: image.shape for image in self.spec.images}
         self._load(self.spec.candidates if candidates == 0 else candidates, wait, loaded)
 
     def prepared_for(
@@ -115,7 +119,7 @@ class OnnxPolicy:
 
     def act(
             self, observation: FloatArray, noise: FloatArray,
-            state: FloatArray | None = None) -> Chunk:
+            state: FloatArray | None = None, pictures: Pictures = ()) -> Chunk:
         """
         Answer one observation.
 
@@ -124,6 +128,8 @@ class OnnxPolicy:
             without noise ignores it.
         :param state: State of the chunk before, shape (state_size,), float32; None for the first
             chunk of an episode, and for a policy without a state.
+        :param pictures: Its pictures in the order of the specification, each of shape
+            (height, width, n), uint8.
         :return: The chunk that the policy chose.
         :raises PolicyError: If a shape or a type is wrong, or inference fails.
         """
@@ -142,8 +148,10 @@ class OnnxPolicy:
             raise PolicyError(
                 f'state: found shape {state.shape} of {state.dtype}, policy '
                 f'{self.spec.name!r} expects ({self.spec.state_size},) of float32')
+        if pictures or self._picture_shapes:
+            self._check_pictures(pictures)
         try:
-            return self._bound.run(observation, noise, state)
+            return self._bound.run(observation, noise, state, pictures)
         except Exception as error:  # ONNX Runtime's own errors share no public base class
             raise PolicyError(f'policy {self.spec.name!r}: inference failed: {error}') from error
 
@@ -155,12 +163,12 @@ class OnnxPolicy:
         :param calls: Number of calls.
         :return: Seconds that each call took, shape (calls,).
         """
-        observation = self._typical_observation()
+        observation, pictures = self._typical_observation(), typical_pictures(self.spec)
         noise = np.zeros((candidates, self.spec.noise_size), np.float32)
         seconds = np.empty(calls)
         for i in range(calls):
             begin = time.perf_counter()
-            self.act(observation, noise)
+            self.act(observation, noise, pictures=pictures)
             seconds[i] = time.perf_counter() - begin
         return seconds
 
@@ -185,22 +193,33 @@ class OnnxPolicy:
         self._self_test()
         self._bound = IoBinding(
             self._session, self.spec.observation_size, (self.spec.horizon, self.spec.action_size),
-            self.spec.state_size, self._has_noise, self._pauses)
+            self.spec.state_size, self._has_noise, self._picture_shapes, self._pauses)
+
+    def _check_pictures(self, pictures: Pictures) -> None:
+        """Compare the pictures of a call with the specification."""
+        shapes = list(self._picture_shapes.values())
+        if [picture.shape for picture in pictures] != shapes or any(
+                picture.dtype != _UINT8 for picture in pictures):
+            found = [f'{picture.shape} of {picture.dtype}' for picture in pictures]
+            raise PolicyError(
+                f'pictures: found {", ".join(found) or "none"}, policy {self.spec.name!r} expects '
+                f'{", ".join(map(str, shapes)) or "none"} of uint8')
 
     def _check_signature(self) -> None:
         """Compare the graph's inputs and outputs with the specification."""
         spec = self.spec
         wanted: dict[str, list[int | None]] = {
             'observation': [1, spec.observation_size], 'noise': [self.candidates, spec.noise_size],
-            'action_chunk': [spec.horizon, spec.action_size], 'value': [1], 'spread': [1]}
-        inputs, outputs = list(_INPUTS), list(_OUTPUTS)
+            'action_chunk': [spec.horizon, spec.action_size], 'value': [1], 'spread': [1],
+            **{name: [1, *shape] for name, shape in self._picture_shapes.items()}}
+        inputs, outputs = [*INPUTS, *self._picture_shapes], list(OUTPUTS)
         if not self._has_noise:
             inputs.remove('noise')
             del wanted['noise']
         if spec.state_size:
-            inputs.append('state')
-            outputs.append('next_state')
-            wanted |= {'state': [1, spec.state_size], 'next_state': [1, spec.state_size]}
+            inputs.append(STATE)
+            outputs.append(NEXT_STATE)
+            wanted |= {STATE: [1, spec.state_size], NEXT_STATE: [1, spec.state_size]}
         found: dict[str, tuple[str, Any]] = {}
         for kind, names, nodes in (
                 ('input', inputs, self._session.get_inputs()),
@@ -218,24 +237,27 @@ class OnnxPolicy:
                 not isinstance(theirs, int) if mine is None
                 else theirs == mine or not isinstance(theirs, int)
                 for mine, theirs in zip(shape, node.shape, strict=True))
-            if node.type != 'tensor(float)' or not fits:
+            number = _BYTES if name in self._picture_shapes else _FLOATS
+            if node.type != number or not fits:
                 expected = ['candidates' if size is None else size for size in shape]
                 raise PolicyError(
                     f'policy file {self.path}: {kind} {name!r} is {node.type} of shape '
-                    f'{node.shape}, its specification asks for tensor(float) of shape '
+                    f'{node.shape}, its specification asks for {number} of shape '
                     f'{expected}; {REMEDY}')
 
     def _self_test(self) -> None:
         """Run once for each kind of call, and check the outputs."""
         spec = self.spec
-        given = {'observation': self._typical_observation()[None]}
+        given: dict[str, NDArray[Any]] = {'observation': self._typical_observation()[None]}
+        for image, picture in zip(spec.images, typical_pictures(spec), strict=True):
+            given[image.name] = picture[None]
         if spec.state_size:
-            given['state'] = np.zeros((1, spec.state_size), np.float32)
+            given[STATE] = np.zeros((1, spec.state_size), np.float32)
         for candidates in (1, 2) if self.candidates is None else (self.candidates,):
             if self._has_noise:
                 given['noise'] = np.zeros((candidates, spec.noise_size), np.float32)
             try:
-                actions, *_ = call_with(self._pauses, self._session.run, _OUTPUTS, given)
+                actions, *_ = call_with(self._pauses, self._session.run, OUTPUTS, given)
             except Exception as error:  # ONNX Runtime's own errors share no public base class
                 raise PolicyError(f'policy {spec.name!r}: inference failed: {error}') from error
             if actions.shape != (spec.horizon, spec.action_size):
@@ -255,3 +277,8 @@ class OnnxPolicy:
             (low + high) / 2 for member in self.spec.observation
             for low, high in zip(member.low, member.high, strict=True)]
         return np.array(middle, np.float32)
+
+
+def typical_pictures(spec: PolicySpec) -> Pictures:
+    """Make pictures for a call of which only the time counts, or whether it succeeds."""
+    return tuple(np.full(image.shape, _GRAY, np.uint8) for image in spec.images)

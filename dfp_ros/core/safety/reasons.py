@@ -146,7 +146,8 @@ RULES = (
     Rule(Reason.UNREADABLE, Response.HOLD,
          'A message does not match the robot description or is ambiguous: an array element is '
          'missing, a joint is named twice, an array is longer than its names, a quaternion is not '
-         'a rotation, or the header names another frame.',
+         'a rotation, a picture has another encoding, size or length or cannot be decoded, or '
+         'the header names another frame.',
          person=IF_NEEDED),
     Rule(Reason.NOT_FINITE_OBSERVATION, Response.HOLD,
          'The observation has a number that is NaN or infinite.',
@@ -200,8 +201,9 @@ RULES = (
          'A value changed faster than `max_rate` of the robot description, or a measured '
          'position faster than several times its velocity limit.', '`safety.jump`'),
     Rule(Reason.STUCK, Response.WARN,
-         'A value did not change at all for longer than `changes_within` of the robot '
-         'description, although messages arrive.', '`safety.stuck`'),
+         'A value, or the picture of a camera, did not change at all for longer than '
+         '`changes_within` of the robot description, although messages arrive.',
+         '`safety.stuck`'),
     Rule(Reason.CLOCK_SKEW, Response.WARN,
          'The stamps of a source are ahead of their arrival by more than `safety.clock_skew`: '
          'the clocks are not synchronised.',

@@ -80,8 +80,8 @@ class SafetySettings:
         'warn', 'Response to a value that changes faster than max_rate of the robot description, '
         'or than the joint can move: ignore, warn or hold.', choices=_MILD)
     stuck: str = setting(
-        'warn', 'Response while a value does not change for longer than changes_within of the '
-        'robot description: ignore, warn or hold.', choices=_MILD)
+        'warn', 'Response while a value or a picture does not change for longer than '
+        'changes_within of the robot description: ignore, warn or hold.', choices=_MILD)
     clock_skew: float = setting(
         0.1, 'Seconds by which the stamps of a source may be ahead of their arrival before the '
         'node warns; 0 for never.', bounds=(0.0, 3600.0))

@@ -122,11 +122,13 @@ def make_warmup_controller(
     """
     Make the controller for cache warm-up; None without warm-up.
 
+    A policy with pictures has none: each of its calls encodes them, and a chunk encodes once.
+
     :param settings: The node's parameters.
     :param robot: The robot's description.
     :param policy: The policy, the same as that of the running controller.
     """
-    if not settings.realtime.rehearsal or settings.planning.asynchronous:
+    if settings.planning.asynchronous or not settings.realtime.rehearsal or robot.images:
         return None
     return make_controller(settings, robot, with_deadline(policy, settings))
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.arrays import FloatArray, Pictures
 from dfp_ros.core.command.robot_limits import make_limits
 from dfp_ros.core.command.unslowed import describe_unslowed
 from dfp_ros.core.control.factory import make_controller
@@ -98,7 +98,7 @@ class _Unloaded:
 
     def act(
             self, observation: FloatArray, noise: FloatArray,
-            state: FloatArray | None = None) -> Chunk:
+            state: FloatArray | None = None, pictures: Pictures = ()) -> Chunk:
         """Answer nothing."""
         raise PolicyError(f'policy {self.spec.name!r}: it is not loaded, expected no call')
 

@@ -15,9 +15,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 import inspect
+import struct
 import time
 from typing import Any
 
@@ -31,8 +33,12 @@ from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.observation.interleaving import Interleaving
 from dfp_ros.core.observation.publication_order import PublicationOrder
 from dfp_ros.core.observation.sample import Sample
+from dfp_ros.core.pictures.picture_reader import PictureReader
 from dfp_ros.node.loading.control_loop import ControlLoop
+from dfp_ros.node.loop.picture_receiver import Arrival, CAMERA_FACTS, PictureReceiver
+from dfp_ros.node.messages.picture_messages import PictureMessages
 from dfp_ros.node.messages.source_reader import SourceReader
+from dfp_ros.node.realtime.switch_interval import ShortSwitchInterval
 from dfp_ros.node.ros.endpoints import publisher_names
 from dfp_ros.node.ros.node_clock import NodeClock
 from dfp_ros.node.ros.qos import source_qos
@@ -41,6 +47,8 @@ from dfp_ros.node.ros.qos_monitor import QosMonitor
 _WITH_INFORMATION = inspect.signature(lambda message, information: None)
 # Seconds between two checks for publishers of joints in several messages.
 _LOOK_AGAIN = 1.0
+# Bytes of a serialised picture before its data, of which frame and encoding have any length.
+_LONGEST_HEADER = 4096
 
 
 class SourceSubscriptions:
@@ -51,15 +59,28 @@ class SourceSubscriptions:
     :param loop: Has the robot's description.
     :param receive: Gets each sample with its source's name.
     :param watch: Hears of publishers from which nothing comes.
+    :param episode: Returns the number of the episode; a picture that arrived in an earlier one is
+        dropped. None for a single one.
     """
 
     def __init__(
             self, node: Node, loop: ControlLoop, receive: Callable[[str, Sample], None],
-            watch: QosMonitor | None = None) -> None:
+            watch: QosMonitor | None = None, episode: Callable[[], int] | None = None) -> None:
         """Create them."""
         _require_other_topics(node, loop.robot)
+        # All are checked before the first thread of a camera is started.
+        readers = {
+            name: SourceReader(source, loop.robot)
+            for name, source in loop.robot.every_source.items()}
         self._node = node
         self._time = NodeClock(node)
+        #: Receivers of cameras by source; pictures are decoded aside, and delivered when ready.
+        self.cameras: dict[str, PictureReceiver] = {}
+        self._deliver_to = receive
+        self._episode = episode or int
+        self._is_delivering = False
+        # A decoding thread must not hold the GIL when a tick is due.
+        self._switch_interval: ShortSwitchInterval | None = None
         #: Sources that have a single publisher, and the detection of several.
         self.interleavings = [
             (source, Interleaving()) for source in loop.robot.every_source.values()
@@ -80,21 +101,33 @@ class SourceSubscriptions:
                 return
             receive(name, sample)
 
+        def is_counted(name: str) -> bool:
+            # Pictures are counted when they arrive: not all of them are decoded.
+            turns[name].add(None)
+            earlier = orders[name].find_earlier(None) if name in orders else 0.0
+            if earlier:
+                self._say_replaced(name, earlier)
+            return not earlier
+
         self._receive = counted
         watch = watch or QosMonitor(node)
         self._subscriptions: list[Subscription] = []
         for source in loop.robot.every_source.values():
             # A robot waits for its own samples only.
             lockstep = loop.is_lockstep and source.name in loop.robot.sources
-            reader = SourceReader(source, loop.robot)
+            reader = readers[source.name]
             is_kept = lockstep or source.qos.durability != 'volatile'
+            receiver = (
+                self._receiver(source.name, source.topic, reader.read, is_kept)
+                if reader.pictures is None else self._picture_receiver(
+                    source.name, PictureMessages(reader.message_type, source.type),
+                    reader.pictures, is_kept, is_counted))
             self._subscriptions.append(node.create_subscription(
                 reader.message_type, source.topic,
-                _numbered(
-                    self._receiver(source.name, source.topic, reader.read, is_kept),
-                    turns.get(source.name), orders.get(source.name)),
+                _numbered(receiver, turns.get(source.name), orders.get(source.name)),
                 source_qos(source.qos, lockstep),
-                event_callbacks=watch.of_source(source.topic, source.type)))
+                event_callbacks=watch.of_source(source.topic, source.type),
+                raw=reader.pictures is not None))
             if source.static_topic:
                 self._subscriptions.append(node.create_subscription(
                     reader.message_type, source.static_topic,
@@ -130,6 +163,54 @@ class SourceSubscriptions:
             self._receive(name, sample)
         return receive
 
+    def _picture_receiver(
+            self, name: str, messages: PictureMessages, reader: PictureReader, is_kept: bool,
+            is_counted: Callable[[str], bool]) -> Callable[[Any], None]:
+        """
+        Make the callback of a camera, which leaves everything but the clock to another thread.
+
+        :param is_kept: As for :meth:`_receiver`.
+        :param is_counted: Counts a message; whether it is used.
+        """
+        if self._switch_interval is None:
+            self._switch_interval = ShortSwitchInterval()
+        camera = self.cameras[name] = PictureReceiver(
+            name, partial(_read_picture, reader, messages), self._wake)
+
+        def receive(content: bytes) -> None:
+            now = self._time.now()
+            if (now or is_kept) and is_counted(name):
+                camera.offer(Arrival(content, now, self._episode()))
+            # A node without an executor is not woken up.
+            self._deliver()
+        return receive
+
+    def _wake(self) -> None:
+        """Have pictures delivered on the thread of the ticks; called in another."""
+        executor = self._node.executor
+        if executor is not None and not self._is_delivering:
+            self._is_delivering = True
+            executor.create_task(self._deliver)
+
+    def _deliver(self) -> None:
+        """Deliver the pictures that are ready."""
+        self._is_delivering = False
+        for name, camera in self.cameras.items():
+            taken = camera.take()
+            if taken is None:
+                continue
+            sample, episode = taken
+            if sample.lasts or episode == self._episode():
+                self._deliver_to(name, sample)
+
+    def facts(self) -> Mapping[str, str]:
+        """Facts for diagnostics: of each camera."""
+        return {
+            f'source_{name}_{key}': value for name, camera in self.cameras.items()
+            for key, value in zip(CAMERA_FACTS, (
+                str(camera.arrived), str(camera.decoded), f'{camera.took * 1e3:.2f}'),
+                strict=True)}
+
     def _say_replaced(self, name: str, earlier: float) -> None:
         """Log that a latched message was ignored, as it was replaced before it arrived."""
         self._node.get_logger().warning(
@@ -142,6 +223,11 @@ class SourceSubscriptions:
         """Destroy the subscriptions."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
+        cameras, self.cameras = self.cameras, {}
+        for camera in cameras.values():
+            camera.close()
+        if self._switch_interval is not None:
+            self._switch_interval.close()
 
 
 def _require_other_topics(node: Node, robot: RobotDescription) -> None:
@@ -174,6 +260,17 @@ def _require_other_topics(node: Node, robot: RobotDescription) -> None:
         require_a_person(
             takeover.dead_man, takeover.entries, takeover.sources, robot.sources, robot.commands,
             full_name)
+
+
+def _read_picture(
+        reader: PictureReader, messages: PictureMessages, content: bytes, received: int,
+) -> Sample:
+    """Read a serialised message; one that is far too large is not taken apart."""
+    if len(content) > reader.largest + _LONGEST_HEADER:
+        # After four bytes that say how it is serialised, a header begins with its stamp.
+        seconds, nanoseconds = struct.unpack_from('<iI' if content[1] & 1 else '>iI', content, 4)
+        return reader.refuse(len(content), seconds * 1_000_000_000 + nanoseconds, received)
+    return reader.read(messages.read(content), received)
 
 
 def _numbered(

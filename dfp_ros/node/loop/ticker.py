@@ -75,6 +75,7 @@ class Ticker:
     :ivar input_log: External inputs of the controller, for replays.
     :ivar commander: Sends every command.
     :ivar operator_stops: Number of calls of :meth:`hold`.
+    :ivar episodes: Number of episodes begun, by activation or reset.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Ticker:
         self.log = DecisionLog(node.get_logger(), time.monotonic)
         self.statistics = LoopStatistics(None)
         self.operator_stops = 0
+        self.episodes = 0
         self.input_log = InputLog()
         self._node = node
         self._time = NodeClock(node)
@@ -319,6 +321,7 @@ class Ticker:
     def _reset_controller(self) -> None:
         """Have the controller begin as new."""
         seed = self.loop.settings.noise_seed
+        self.episodes += 1
         self.loop.controller.reset(seed)
         self.input_log.reset(seed)
 

@@ -26,6 +26,7 @@ from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_reader import SampleReader
 from dfp_ros.core.observation.tf_reader import TfReader
+from dfp_ros.core.pictures.picture_reader import PictureReader
 from dfp_ros.node.messages.introspection import field_type, find_message_type, is_array, NUMBERS
 
 #: Message type whose fields the samples of transforms have.
@@ -41,6 +42,8 @@ class SourceReader:
 
     :ivar message_type: Class of its messages.
     :ivar read_static: As :meth:`read`, for static transforms.
+    :ivar pictures: Of a camera: reads its messages, which takes too long for the thread of the
+        ticks; None for any other source.
 
     :raises DescriptionError: If the message type or a message field does not exist, or is not
         numeric.
@@ -50,14 +53,20 @@ class SourceReader:
         """Resolve all paths once, so that a message costs a few attribute accesses."""
         readings = robot.readings(source.name)
         stamped = source.time != RECEIVE
+        self.pictures: PictureReader | None = None
+        self._read: Callable[[Any, int], Sample | None]
         if source.child:
             self.message_type = _find_transforms(source)
             _check_readings(TRANSFORM, source.where, readings)
             transforms = TfReader(source.parent, source.child, readings, stamped)
-            self._read: Callable[[Any, int], Sample | None] = transforms.read
+            self._read = transforms.read
             self.read_static = partial(transforms.read, is_static=True)
             return
         self.message_type = find_message_type(source.type, source.where)
+        if source.picture is not None:
+            self.pictures = PictureReader(source, robot.images_of(source.name), stamped)
+            self._read = self.pictures.read
+            return
         _check_readings(source.type, source.where, readings)
         has_header = 'header' in self.message_type.get_fields_and_field_types()
         if source.time == HEADER and not has_header:

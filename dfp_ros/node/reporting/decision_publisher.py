@@ -43,7 +43,8 @@ class DecisionPublisher(Listener):
             loop.robot.every_source, spec.observation_size,
             [(member.name, member.size) for member in spec.action],
             count_slots(loop.robot), loop.robot.takeover is not None,
-            has_plan=loop.settings.planning.asynchronous)
+            has_plan=loop.settings.planning.asynchronous,
+            images=[image.name for image in loop.robot.images])
         self._layout = PreserializedRow(self._row.parts)
         self._publisher = node.create_publisher(Float64MultiArray, '~/decision', DECISION_QOS)
 

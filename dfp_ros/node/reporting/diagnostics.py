@@ -34,12 +34,14 @@ from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.safety.reasons import Reason, Response
 from dfp_ros.core.text.printable import listed, printable, TEXT
 from dfp_ros.node.loading.control_loop import ControlLoop
+from dfp_ros.node.loop.picture_receiver import CAMERA_FACTS
 from dfp_ros.node.reporting.severity import Level, StatusBuilder
 
 # Part of the names of the statistics of inference, which are in the status of the policy.
 _INFERENCE = 'inference'
-# Prefixes of the facts in the status of the control loop; the others are the policy's.
-_OF_LOOP = ('realtime_', 'clock_', 'other_', 'urdf_')
+# Prefixes of the facts in the status of the control loop, and of a source; the others are the
+# policy's.
+_OF_LOOP, _OF_SOURCE = ('realtime_', 'clock_', 'other_', 'urdf_'), 'source_'
 _STATES = {State.HOLD: Level.ERROR, State.STOPPED: Level.WARN, State.WAITING: Level.WARN}
 
 
@@ -139,7 +141,8 @@ def _policy(situation: Situation) -> tuple[StatusBuilder, dict[str, Any]]:
     return status, {
         'policy': loop.policy.spec.name, 'policy_file': loop.policy.path,
         'policy_sha256': loop.policy.sha256,
-        **{key: text for key, text in situation.facts.items() if not key.startswith(_OF_LOOP)},
+        **{key: text for key, text in situation.facts.items()
+           if not key.startswith((*_OF_LOOP, _OF_SOURCE))},
         **_format({key: value for key, value in statistics.items() if _INFERENCE in key})}
 
 
@@ -182,7 +185,14 @@ def _source(situation: Situation, source: Source) -> tuple[StatusBuilder, dict[s
     return status, {
         f'source_{source.name}_age_ms': f'{age * 1e3:.1f}', 'topic': source.topic,
         'max_age_ms': f'{source.max_age * 1e3:g}', 'when_stale': source.when_stale,
+        **({} if source.picture is None else _camera(situation, source)),
         **_joints(source, sample)}
+
+
+def _camera(situation: Situation, source: Source) -> dict[str, str]:
+    """Report the decoding of a camera's pictures."""
+    names = (f'{_OF_SOURCE}{source.name}_{key}' for key in CAMERA_FACTS)
+    return {name: situation.facts[name] for name in names if name in situation.facts}
 
 
 def _takeover(situation: Situation) -> tuple[StatusBuilder, dict[str, Any]]:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from dfp_ros.core.arrays import FloatArray
 from dfp_ros.core.command.action_scale import ActionScale
+from dfp_ros.core.pictures.picture import Picture
 from dfp_ros.core.planning.background_planner import BackgroundPlanner, PendingError
 from dfp_ros.core.planning.planner import Planner
 from dfp_ros.core.policy.interface import PolicyError
@@ -85,7 +86,7 @@ class Shadow:
 
     def compare(
             self, now: int, observation: FloatArray | None, command: NDArray[np.float64] | None,
-            time_left: float) -> Comparison | None:
+            time_left: float, pictures: tuple[Picture, ...] = ()) -> Comparison | None:
         """
         Compare the shadow with the running policy in one step.
 
@@ -96,6 +97,7 @@ class Shadow:
         :param observation: Observation of the running policy, shape (obs_dim,), float32, or None.
         :param command: Its command, shape (act_dim,), SI units before any limit, or None.
         :param time_left: Seconds until the next tick.
+        :param pictures: The pictures of that observation.
         :return: The comparison, None without a command to compare, or without enough time.
         """
         if observation is None or command is None:
@@ -109,7 +111,7 @@ class Shadow:
             self._planner.drop()
             return None
         try:
-            theirs = self._scale.command(self._planner.next(now, observation).joined)
+            theirs = self._scale.command(self._planner.next(now, observation, pictures).joined)
         except PendingError as error:
             if error.reason is Reason.INFERENCE_FAILED:
                 self.failed += 1

@@ -73,7 +73,8 @@ class ShadowPublisher:
         """Compare the shadow with the decision of a tick, if there is time."""
         decision = tick.decision
         found = self.shadow.compare(
-            tick.now, decision.observation, decision.command, tick.time_left())
+            tick.now, decision.observation, decision.command, tick.time_left(),
+            decision.pictures)
         if found is not None:
             row = [
                 float(tick.number), *map(float, divmod(tick.now, _SECOND)),

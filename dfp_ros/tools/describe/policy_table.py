@@ -22,6 +22,7 @@ from typing import Any
 from dfp_ros.core.policy.policy_file import PolicyFile
 from dfp_ros.core.text.printable import printable
 from dfp_ros.spec import PolicySpec
+from dfp_ros.spec_images import DEPTH
 
 # Longer lists are abbreviated.
 MOST_NUMBERS = 400
@@ -50,6 +51,7 @@ def describe_policy_file(file: PolicyFile) -> str:
                  _number(member.low[i]), _number(member.high[i]))
                 for number, (member, i) in enumerate(observed[:MOST_NUMBERS]))], 3),
         *_left_out(len(observed)), '',
+        *_pictures(spec),
         f'Action: {len(commanded)} numbers, from -1 to 1; the node scales them to these commands',
         *_columns([
             ('number', 'field', 'unit', 'at -1', 'at 1', 'lowest in data', 'highest in data'), *(
@@ -81,6 +83,22 @@ def _facts(file: PolicyFile) -> list[tuple[str, str]]:
         ('weights', spec.precision),
         *([('relative actions', 'relative to the observation that their chunk is planned from')]
           if spec.anchor == 'observation' else [])]
+
+
+def _pictures(spec: PolicySpec) -> list[str]:
+    """List the pictures of the observation; nothing if there are none."""
+    if not spec.images:
+        return []
+    return [
+        'Pictures: inputs of the graph, uint8, of shape (1, height, width, numbers of a pixel); a '
+        'robot',
+        'description must have these in this order',
+        *_columns([
+            ('picture', 'channels', 'height', 'width', 'range'), *(
+                (printable(image.name, 40), image.channels, str(image.height), str(image.width),
+                 f'{image.low:g} to {image.high:g}' + (
+                     ' m as 1 to 255, 0 for none' if image.channels == DEPTH else ''))
+                for image in spec.images)], 2), '']
 
 
 def _horizon(spec: PolicySpec) -> str:

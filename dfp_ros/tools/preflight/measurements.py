@@ -111,6 +111,10 @@ class SourceFigures:
     :param shares: Groups of joints that come in one message, without overlap.
     :param is_latched: Whether it is published once, and valid until it is replaced.
     :param has_value: Whether a latched value exists.
+    :param picture: Of a camera: size and encoding of its pictures; empty for any other source.
+    :param messages: Of a camera: messages received, before and during the measurement.
+    :param decoded: Of a camera: those that were decoded; newer ones replaced the others.
+    :param decoding: Of a camera: longest time that decoding took, in s.
     """
 
     name: str
@@ -132,6 +136,10 @@ class SourceFigures:
     shares: int = 1
     is_latched: bool = False
     has_value: bool = False
+    picture: str = ''
+    messages: int = 0
+    decoded: int = 0
+    decoding: float = math.nan
 
 
 @dataclass(frozen=True)

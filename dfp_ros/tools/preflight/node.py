@@ -32,9 +32,11 @@ from dfp_ros.core.control.decision import Decision, State
 from dfp_ros.core.control.factory import make_controller
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_store import SampleStore
+from dfp_ros.core.pictures.picture import pixels_of
 from dfp_ros.core.policy.deadline import with_deadline
-from dfp_ros.core.policy.interface import LateError, PolicyError
+from dfp_ros.core.policy.interface import ask, LateError, PolicyError
 from dfp_ros.core.policy.noise import NoiseStream
+from dfp_ros.core.policy.onnx_policy import typical_pictures
 from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.settings.node import Settings
 from dfp_ros.node.commanding.action_sender import status_topic
@@ -132,6 +134,7 @@ class PreflightNode(Node):
         self._typical = np.array([
             (low + high) / 2 for member in policy.spec.observation
             for low, high in zip(member.low, member.high, strict=True)], np.float32)
+        self._typical_pictures = typical_pictures(policy.spec)
         self._took: dict[str, list[float]] = {name: [] for name in (*PARTS, 'together')}
         self._ages: list[float] = []
         self._stops: dict[str, tuple[int, str]] = {}
@@ -183,7 +186,7 @@ class PreflightNode(Node):
             self._loop.policy.execution.left_out(self._loop.policy.providers),
             find_sources(
                 self, self._loop.robot, self._subscriptions_made, self._arrivals,
-                self._end or self.get_clock().now().nanoseconds),
+                self._end or self.get_clock().now().nanoseconds, self._sources.cameras),
             find_commands(self, self._loop.robot), self._realtime.refused,
             self._loop.settings.realtime.required, hung,
             find_people(self, self._loop.robot, self._subscriptions_made),
@@ -286,10 +289,11 @@ class PreflightNode(Node):
     def _ask_policy(self, decision: Decision) -> float:
         """Ask the policy although no answer is due; return the inference time in s."""
         observation = self._typical if decision.observation is None else decision.observation
+        pictures = pixels_of(decision.pictures) or self._typical_pictures
         noise = self._noise.next()
         start = time.perf_counter()
         try:
-            self._policy.act(observation, noise)
+            ask(self._policy, observation, noise, pictures=pictures)
         except LateError as error:
             self._stop_for(Reason.LATE_INFERENCE, str(error))
         except PolicyError as error:

@@ -210,6 +210,12 @@ def format_report(subject: Subject, figures: Figures, verdict: Verdict) -> str:
              _number(source.longest_gap * 1e3 if source.count else math.nan),
              _number(source.offset * 1e3))
             for source in figures.sources], 2)]
+    cameras = [source for source in figures.sources if source.picture]
+    if cameras:
+        lines += ['', *_table(
+            ('camera', 'pictures', 'messages', 'decoded', 'decoding, ms'), [
+                (source.name, source.picture, str(source.messages), str(source.decoded),
+                 _number(source.decoding * 1e3)) for source in cameras], 2)]
     lines += ['', *_table(
         ('command', 'topic', 'listeners'), [
             (command.name, command.topic,

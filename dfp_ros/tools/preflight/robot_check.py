@@ -17,13 +17,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 
 from dfp_ros.core.description.commands import CommandEntry, CommandTopic
 from dfp_ros.core.description.robot import RobotDescription
+from dfp_ros.core.description.sources import Source
 from dfp_ros.node.commanding.action_sender import status_topic
+from dfp_ros.node.loop.picture_receiver import PictureReceiver
 from dfp_ros.node.ros.endpoints import (
     own_qos,
     publishers_of,
@@ -45,7 +48,8 @@ def private_topics(robot: RobotDescription) -> RobotDescription:
 
 def find_sources(
         node: Node, robot: RobotDescription, subscriptions: Iterable[Subscription],
-        arrivals: Mapping[str, Arrivals], end: int) -> tuple[SourceFigures, ...]:
+        arrivals: Mapping[str, Arrivals], end: int,
+        cameras: Mapping[str, PictureReceiver] | None = None) -> tuple[SourceFigures, ...]:
     """
     Measure the sources.
 
@@ -54,8 +58,10 @@ def find_sources(
     :param subscriptions: Subscriptions to its sources.
     :param arrivals: Arrival statistics of each source.
     :param end: End of the measurement, in ns.
+    :param cameras: Receivers of the sources that are cameras.
     """
     found = []
+    receivers = cameras or {}
     for source in robot.sources.values():
         figures = arrivals[source.name].figures(end, [
             (joint, reading.names) for reading in robot.readings(source.name)
@@ -70,8 +76,19 @@ def find_sources(
         found.append(SourceFigures(
             source.name, topic, source.type, source.max_age, publishers=publishers,
             similar=similar_topics(node, topic, source.type),
-            is_latched=source.is_latched or is_static, **figures))
+            is_latched=source.is_latched or is_static, **figures,
+            **_camera_figures(source, receivers.get(source.name))))
     return tuple(found)
+
+
+def _camera_figures(source: Source, receiver: PictureReceiver | None) -> dict[str, Any]:
+    """Measure a camera; nothing for any other source."""
+    if receiver is None or source.picture is None:
+        return {}
+    form = source.picture
+    return {
+        'picture': f'{form.width} x {form.height} {form.encoding}', 'messages': receiver.arrived,
+        'decoded': receiver.decoded, 'decoding': receiver.longest}
 
 
 def find_people(

@@ -236,6 +236,11 @@ def _judge_source(source: SourceFigures, figures: Figures) -> Iterator[Remark]:
         yield warn(
             f'its stamps are up to {-source.smallest_offset:.3g} s after their arrival: the '
             'clocks differ; synchronise them (chrony, PTP)')
+    if source.picture and source.decoded < _SLOWER * source.messages - 1:
+        yield warn(
+            f'{source.decoded} of {source.messages} pictures were decoded, in up to '
+            f'{source.decoding * 1e3:.3g} ms each; newer ones replaced the others. Have the '
+            'camera publish fewer, smaller or raw pictures, or give this machine more processors')
     if source.rate < _SLOWER * figures.rate:
         yield warn(
             f'it comes at {source.rate:.3g} Hz, slower than the ticks at {figures.rate:g} Hz: '

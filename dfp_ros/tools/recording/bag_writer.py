@@ -32,6 +32,8 @@ from dfp_ros.tools.bags.checked_writer import CheckedWriter
 
 STORAGES = {plugin.name.lower(): plugin for plugin in StoragePlugin}
 VERSION: Literal[9] = 9  # of rosbag2's metadata, in Jazzy and later
+# Bytes of the messages that wait to be written; those of cameras are large.
+MOST_BYTES = 1 << 30
 # Interval of flushing to the disk, in s: a power cut loses at most this much.
 FLUSH_EVERY = 2.0
 
@@ -48,7 +50,8 @@ class BagWriter:
     :param storage: Storage format, one of :data:`STORAGES`.
     :param topics: Name and message type of each topic.
     :param types: Definitions of these types.
-    :param queue_size: Capacity of the write queue, in messages; further ones are dropped.
+    :param queue_size: Capacity of the write queue, in messages; further ones are dropped, and
+        so are those beyond :data:`MOST_BYTES`.
     :param reserve: Bytes to leave free on the disk, enough to finish the bag.
     :raises BagError: If the folder exists or cannot be written.
 
@@ -71,6 +74,8 @@ class BagWriter:
         self.written = 0
         self.dropped = 0
         self.received = 0
+        # Bytes that were queued and that were taken out again, each counted by one thread.
+        self._queued = self._taken = 0
         self.failure = ''
         self._open = threading.Event()
         # One thread opens, writes and closes: SQLite requires that.
@@ -95,10 +100,15 @@ class BagWriter:
         :param message: The serialised message.
         """
         self.received += 1
+        if self._queued - self._taken + len(message) > MOST_BYTES:
+            self.dropped += 1
+            return
         try:
             self._queue.put_nowait((topic, received, message))
         except Full:
             self.dropped += 1
+        else:
+            self._queued += len(message)
 
     def close(self) -> None:
         """Write the queued messages and finish the bag; further calls do nothing."""
@@ -200,6 +210,7 @@ class BagWriter:
             topic, received, message = item
             if topic >= 0:
                 writer.write(self._connections[topic], received, message)
+                self._taken += len(message)
             if time.monotonic() >= flush_at:
                 assert writer.storage is not None
                 writer.storage.flush()

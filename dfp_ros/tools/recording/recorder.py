@@ -39,6 +39,7 @@ from rclpy.serialization import deserialize_message
 from std_msgs.msg import Float64MultiArray, String
 
 from dfp_ros.core.control.episode_marks import FAILURE, START, SUCCESS, TOPIC
+from dfp_ros.core.description.picture_format import PICTURE_TYPES
 from dfp_ros.core.text.errors import nearest
 from dfp_ros.core.text.printable import listed, printable, quoted, TEXT
 from dfp_ros.node.messages.introspection import find_message_type
@@ -60,6 +61,8 @@ from dfp_ros.tools.recording.operator_marks import (
 
 # Large enough for the middleware to drop nothing that waits to be written.
 DEPTH = 1000
+# The same of pictures, of which that many would fill the memory.
+_PICTURES = 30
 # A smaller backward step of the clock, in ns, is an adjustment.
 _ADJUSTMENT = 1_000_000_000
 # Time from the start in s after which a topic without a message is reported.
@@ -223,7 +226,9 @@ class RecorderNode(Node):
             else DurabilityPolicy.VOLATILE)
         return self.create_subscription(
             kind, name, self._receiver(index),
-            QoSProfile(depth=DEPTH, reliability=reliability, durability=durability), raw=True)
+            QoSProfile(
+                depth=_PICTURES if self._types[index] in PICTURE_TYPES else DEPTH,
+                reliability=reliability, durability=durability), raw=True)
 
     def _receiver(self, index: int) -> Callable[[bytes], None]:
         """Make the callback of one topic; only marks are decoded."""

@@ -32,7 +32,7 @@ from functools import cache
 from pathlib import Path
 import sys
 
-from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.arrays import FloatArray, Pictures
 from dfp_ros.core.control.controller import Controller
 from dfp_ros.core.control.decision import Commanding
 from dfp_ros.core.control.decision_row import DecisionRow
@@ -42,7 +42,7 @@ from dfp_ros.core.description.urdf import read_recorded_joints
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.hung_calls import ended_by_interrupts, leave
 from dfp_ros.core.policy.deadline import DeadlinePolicy
-from dfp_ros.core.policy.interface import Chunk, LateError
+from dfp_ros.core.policy.interface import ask, Chunk, LateError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.settings.setting import SettingsError
 from dfp_ros.core.text.errors import explain
@@ -90,14 +90,14 @@ class AnsweringPolicy:
 
     def act(
             self, observation: FloatArray, noise: FloatArray,
-            state: FloatArray | None = None) -> Chunk:
+            state: FloatArray | None = None, pictures: Pictures = ()) -> Chunk:
         """
         Ask the policy.
 
         :raises NoAnswerError: If there is no answer within :data:`LONGEST_ANSWER`.
         """
         try:
-            return self._policy.act(observation, noise, state)
+            return ask(self._policy, observation, noise, state, pictures)
         except LateError as error:
             raise NoAnswerError(
                 f'{self._path}: gave no answer within {LONGEST_ANSWER:g} s to a recorded '
@@ -207,7 +207,8 @@ def replay(arguments: argparse.Namespace) -> int:
         [(member.name, member.size) for member in spec.action],
         # Older recordings do not have them.
         count_slots(robot) if recording.has_joints else None,
-        robot.takeover is not None, recording.has_commander, recording.has_plan)
+        robot.takeover is not None, recording.has_commander, recording.has_plan,
+        [image.name for image in robot.images])
     if row.parts != recording.parts:
         raise RecordingError(
             f'{arguments.bag}: found decisions with the parts '

@@ -32,9 +32,11 @@ from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_index import JITTER, SampleIndex
 from dfp_ros.core.observation.sample_reader import SampleReader
 from dfp_ros.core.observation.tf_reader import TfReader
+from dfp_ros.core.pictures.picture_reader import PictureReader
 from dfp_ros.core.text.errors import nearest
 from dfp_ros.core.text.printable import listed, printable
 from dfp_ros.tools.bags.reader import BagReader, RecordingError
+from dfp_ros.tools.replay.picture_spill import PictureSpill
 from dfp_ros.tools.replay.recorded_loop import check_loop, LoopError, MOST_LOOPS
 from dfp_ros.tools.replay.replayer import RecordedStep
 
@@ -238,6 +240,15 @@ class RecordedBag:
         read: Any = None if not source.child else TfReader(
             source.parent, source.child, robot.readings(source.name), source.time != RECEIVE).read
         found = SampleIndex(joint_layout(robot.readings(source.name)))
+        if source.picture is not None:
+            pictures, spill = PictureReader(
+                source, robot.images_of(source.name), source.time != RECEIVE), PictureSpill()
+            for _, received, message in self._reader.messages({topic: source.type}):
+                head = pictures.head(message, received)
+                # Only those that a decision used are decoded.
+                if head.lasts or _is_wanted(wanted, head):
+                    found.add(spill.keep(pictures.read(message, received)))
+            return found
         for each, received, message in self._reader.messages(
                 {topic: source.type, static: source.type}):
             if read is None:

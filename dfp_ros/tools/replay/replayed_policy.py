@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 import math
 
-from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.arrays import FloatArray, Pictures
 from dfp_ros.core.planning.plan_trace import Answered
 from dfp_ros.core.policy.interface import ask, Chunk, LateError, Policy, PolicyError
 
@@ -64,14 +64,14 @@ class ReplayedPolicy:
 
     def act(
             self, observation: FloatArray, noise: FloatArray,
-            state: FloatArray | None = None) -> Chunk:
+            state: FloatArray | None = None, pictures: Pictures = ()) -> Chunk:
         """Return the policy's answer, or fail as recorded."""
         self._conditions.now += round((self._conditions.inference or 0.0) * 1e9)
         if self._conditions.is_late:
             raise LateError('the policy was late when it was recorded')
         if self._conditions.fails:
             raise PolicyError('the policy failed when it was recorded')
-        return ask(self._policy, observation, noise, state)
+        return ask(self._policy, observation, noise, state, pictures)
 
 
 class ReplayedCall:
@@ -82,15 +82,16 @@ class ReplayedCall:
     :param conditions: The conditions.
     :param observation: The observation.
     :param noise: The noise.
+    :param pictures: The pictures of the observation.
     """
 
     def __init__(
             self, policy: Policy, conditions: Conditions, observation: FloatArray,
-            noise: FloatArray) -> None:
+            noise: FloatArray, pictures: Pictures = ()) -> None:
         """Store the request."""
         self._policy = policy
         self._conditions = conditions
-        self._request = observation, noise
+        self._request = observation, noise, None, pictures
 
     @property
     def is_done(self) -> bool:
@@ -107,7 +108,7 @@ class ReplayedCall:
         """Compute the answer, or fail as recorded."""
         if self._conditions.answered is Answered.FAILURE:
             raise PolicyError('inference failed when it was recorded')
-        return self._policy.act(*self._request)
+        return ask(self._policy, *self._request)
 
 
 class ReplayedInference:
@@ -127,6 +128,8 @@ class ReplayedInference:
         """Return whether a chunk was requested in this step."""
         return self._conditions.asks
 
-    def ask(self, observation: FloatArray, noise: FloatArray) -> ReplayedCall:
+    def ask(
+            self, observation: FloatArray, noise: FloatArray,
+            pictures: Pictures = ()) -> ReplayedCall:
         """Note a request."""
-        return ReplayedCall(self.policy, self._conditions, observation, noise)
+        return ReplayedCall(self.policy, self._conditions, observation, noise, pictures)

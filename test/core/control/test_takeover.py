@@ -299,6 +299,24 @@ def test_a_camera_that_falls_silent_does_not_stop_a_person() -> None:
     assert cell.step().commander is Commanding.PERSON
 
 
+def test_a_watched_camera_that_was_never_there_does_not_stop_a_person() -> None:
+    """What only the policy needs is watched once it comes."""
+    robot = taken_over()
+    robot = replace(robot, observation=tuple(
+        replace(entry, changes_within=0.5) if {
+            reading.source for reading in entry.readings} == {'camera'} else entry
+        for entry in robot.observation))
+    assert any(entry.changes_within for entry in robot.observation)
+    cell = Cell(robot)
+    cell.lost = frozenset({'camera'})
+    cell.hold()
+    found = cell.run(6)
+    assert found[-1].commander is Commanding.PERSON
+    assert Reason.WAITING in found[-1].reason
+    cell.lost = frozenset()
+    assert Reason.STUCK in cell.run(14)[-1].reason
+
+
 def test_an_operators_stop_is_above_a_person() -> None:
     """It slows the robot down, and holds until ~/resume."""
     cell = Cell()

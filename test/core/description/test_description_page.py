@@ -18,7 +18,9 @@ import re
 import pytest
 import yaml
 
+from dfp_ros.core.description.images import OPTIONAL as IMAGE_KEYS
 from dfp_ros.core.description.observation import EARLIER, OPTIONAL
+from dfp_ros.core.description.picture_format import CHANNELS_OF
 from dfp_ros.core.description.robot import load_robot_description, RobotDescription
 from dfp_ros.core.description.sources import OPTIONAL as SOURCE_KEYS
 from dfp_ros.core.observation.builder import ObservationBuilder
@@ -30,7 +32,7 @@ PAGE = (ROOT / 'docs' / 'robot-description.md').read_text()
 BLOCKS = re.findall(r'^```yaml\n(.*?)^```$', PAGE, re.DOTALL | re.MULTILINE)
 PARTS = {
     key: [block.partition('\n')[2] for block in BLOCKS if block.startswith(f'{key}:\n')]
-    for key in ('sources', 'observation')}
+    for key in ('sources', 'observation', 'images')}
 
 
 @pytest.fixture(name='robot', scope='module')
@@ -44,8 +46,9 @@ def described_robot(tmp_path_factory: pytest.TempPathFactory) -> RobotDescriptio
 
 def test_examples_are_right(robot: RobotDescription) -> None:
     """Every example is one that the node takes, of message types and fields that there are."""
-    assert len(robot.sources) == 9
+    assert len(robot.sources) == 12
     assert len(robot.observation) == 19
+    assert len(robot.images) == 3
     assert ObservationBuilder(robot.observation)
     pytest.importorskip('rclpy')
     from dfp_ros.node.messages.source_reader import SourceReader
@@ -58,9 +61,13 @@ def test_every_key_has_an_example_and_a_line() -> None:
     """Also those that are added one day."""
     used = {
         key for block in BLOCKS for key in re.findall(r'\b([a-z_]+):', block)}
-    for key in (*SOURCE_KEYS, *OPTIONAL, *EARLIER, 'constant', 'parent', 'child'):
+    for key in (
+            *SOURCE_KEYS, *OPTIONAL, *EARLIER, *IMAGE_KEYS, 'constant', 'parent', 'child',
+            'encoding', 'channels'):
         assert key in used, key
         assert re.search(rf'^\| [^|]*`{key}`', PAGE, re.MULTILINE), key
+    for name in CHANNELS_OF:
+        assert f'`{name}`' in PAGE
     for name, encoding in OBSERVATION_ENCODINGS.items():
         assert f'transform: {name}' in ''.join(BLOCKS)
         assert re.search(rf'^\| `{name}` \| {encoding.size}:', PAGE, re.MULTILINE)

@@ -19,6 +19,7 @@ from dataclasses import replace
 import math
 import os
 from pathlib import Path
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,6 +36,7 @@ from dfp_ros.tools.describe.scaffold_sources import JOINT_STATE, name_sources, w
 from dfp_ros.tools.describe.survey import PublishedTopic, Survey, TakenTopic
 from dfp_ros.tools.describe.topic_kinds import classify, COMMAND, SOURCE
 from testing import ROOT
+from testing.policies.picture_policy import write_picture_policy
 
 NAMES = ('shoulder', 'elbow', 'quill')
 URDF = """
@@ -175,6 +177,17 @@ def test_unfilled_places_are_found_once_however_nested(tmp_path: Path) -> None:
         load('\n'.join(lines), tmp_path)
     with pytest.raises(DescriptionError, match=r'2: b\[1\]: found FILL_IN'):
         load('a: 1\nb: [1, FILL_IN]\n', tmp_path)
+
+
+def test_a_policy_that_sees(tmp_path: Path) -> None:
+    """Its pictures are listed in their order, with what their numbers stand for."""
+    file = read_policy_file(write_picture_policy(tmp_path / 'seeing.onnx'))
+    text = describe_policy_file(file)
+    assert text.index('Observation') < text.index('Pictures') < text.index('Action')
+    assert re.search(r'wrist +rgb +12 +12 +0 to 255\n', text)
+    assert re.search(r'depth +depth +6 +8 +0.2 to 1.2 m as 1 to 255, 0 for none\n', text)
+    blind = replace(file, spec=replace(file.spec, images=()))
+    assert 'Pictures' not in describe_policy_file(blind)
 
 
 @pytest.mark.parametrize('name', ['cube_single', 'lift_joint'])

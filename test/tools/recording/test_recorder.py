@@ -275,6 +275,20 @@ def write(bag: BagWriter, episodes: int) -> None:
             bag.add(topic, time + i * 10**9, raw)
 
 
+def test_a_queue_is_bounded_in_bytes(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of cameras are large, and a slow disk must not fill the memory."""
+    monkeypatch.setattr('dfp_ros.tools.recording.bag_writer.MOST_BYTES', 1000)
+    bag = writer(tmp_path / 'bag')
+    bag.add(0, 10**9, bytes(1001))
+    assert (bag.received, bag.dropped) == (1, 1)
+    write(bag, 1)
+    bag.close()
+    # Whether a message is dropped depends on the disk, but each is counted.
+    assert bag.written + bag.dropped == bag.received
+    assert bag.lost == 0
+
+
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 def test_a_disk_that_is_full(tmp_path: Path, storage: str) -> None:
     """The reason is logged, nothing hangs, and the messages written before can be read."""

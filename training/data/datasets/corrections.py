@@ -51,6 +51,10 @@ def load_corrections(config: TrainConfig, data: Transitions) -> Transitions | No
     read = [load_file(replace(source, path=path)) for path in paths]
     observation, action = data.observation_fields, data.action_fields
     for path, one in zip(paths, read, strict=True):
+        if one.images or data.images:
+            raise DataError(
+                f'{path}: found corrections beside data with pictures, which is not supported; '
+                'train on corrections of policies without pictures')
         _require_alike(path, one, data)
         observation = joined(path, observation, one.observation_fields)
         action = joined(path, action, one.action_fields)

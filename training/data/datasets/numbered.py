@@ -36,10 +36,12 @@ from tqdm import tqdm
 
 from dfp_ros.core.text.printable import listed
 from dfp_ros.spec import ObservationField
+from dfp_ros.spec_images import ImageField
 from training.config import TrainConfig
 from training.data.datasets.load import load_file, locate
 from training.data.datasets.summary import keep, kept, state, Summary
 from training.data.formats.lerobot.layout import is_dataset
+from training.data.transitions.frames import require_same
 from training.data.transitions.source import DataSource
 from training.data.transitions.statistics import measure
 from training.data.transitions.transitions import DataError, Transitions
@@ -61,6 +63,8 @@ class Data:
         self.files = files(self._source.path)
         self._orders: dict[int, np.ndarray] = {}
         self._whole: Transitions | None = None
+        # Pictures of the first file that was read, which the others have to have, too.
+        self._images: tuple[ImageField, ...] | None = None
         several = len(self.files) > 1
         summary = kept(self.files, self._source) if several else None
         if summary:
@@ -92,6 +96,9 @@ class Data:
     def load(self, step: int) -> Transitions:
         """Load the file for the update after ``step`` updates, as described by all files."""
         read, self._whole = self._whole or self._read(self.index(step)), None
+        if self._images is None:
+            self._images = tuple(frames.field for frames in read.images)
+        require_same(self.files[self.index(step)], read.images, self._images)
         return replace(read, **self._description)
 
     def _read(self, index: int) -> Transitions:

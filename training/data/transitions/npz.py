@@ -20,10 +20,11 @@ they are decompressed. Pickled objects are never loaded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 import math
 from pathlib import Path
+import struct
 from tokenize import TokenError
 import zipfile
 import zlib
@@ -39,21 +40,28 @@ BLOCK = 16_384
 UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, UnicodeDecodeError)
 # Kinds of NumPy types that are read: booleans, integers, floats and text.
 PLAIN = 'biufU'
+# Header of a member in the archive itself, which ends with the lengths of two texts after it.
+_LOCAL, _LENGTHS = struct.Struct('<4s5H3L2H'), struct.Struct('<2H')
 # Most dimensions of an array that every release of NumPy can make.
 _MOST_DIMENSIONS = 32
 
 
-def write(path: Path, arrays: Mapping[str, np.ndarray], kind: int = zipfile.ZIP_DEFLATED) -> None:
+def write(
+        path: Path, arrays: Mapping[str, np.ndarray], kind: int = zipfile.ZIP_DEFLATED,
+        mapped: Collection[str] = ()) -> None:
     """
     Write arrays as ``numpy.savez_compressed`` does, to the same bytes.
 
     NumPy itself leaves its archive open if the disk is full, which raises an error much later.
 
     :param kind: Compression method of ``zipfile``.
+    :param mapped: Keys of arrays that are not compressed, so that :meth:`Archive.mapped` can.
     """
     with zipfile.ZipFile(path, 'w', kind) as archive:
         for key, values in arrays.items():
-            with archive.open(f'{key}.npy', 'w', force_zip64=True) as stream:
+            member = zipfile.ZipInfo(f'{key}.npy')
+            member.compress_type = zipfile.ZIP_STORED if key in mapped else kind
+            with archive.open(member, 'w', force_zip64=True) as stream:
                 npy.write_array(stream, np.asanyarray(values), allow_pickle=False)
 
 
@@ -144,6 +152,29 @@ class Archive:
         for start, block in self.blocks(key):
             rows[start:start + len(block)] = block
         return whole
+
+    def mapped(self, key: str) -> np.ndarray | None:
+        """
+        Map an array that is not compressed, read-only, without reading it.
+
+        :return: None if it is compressed.
+        :raises DataError: As :meth:`header` does.
+        """
+        member = self._archive.getinfo(f'{key}.npy')
+        if member.compress_type != zipfile.ZIP_STORED:
+            return None
+        with self._archive.open(member) as stream:
+            shape, by_columns, kind = self._header(key, stream)
+            behind_header = stream.tell()
+        if by_columns or not math.prod(shape):
+            return None
+        with self._path.open('rb') as file:
+            file.seek(member.header_offset + _LOCAL.size - _LENGTHS.size)
+            begin = file.tell() + _LENGTHS.size + sum(_LENGTHS.unpack(file.read(_LENGTHS.size)))
+        size = math.prod(shape) * kind.itemsize
+        if begin + behind_header + size > self._path.stat().st_size:
+            raise EOFError(f'{key} ends before row {shape[0]}')
+        return np.asarray(np.memmap(self._path, kind, 'r', begin + behind_header, shape))
 
     def _header(self, key: str, stream: object) -> tuple[tuple[int, ...], bool, np.dtype]:
         readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}

@@ -15,6 +15,7 @@
 Native data file format: transitions with their full description, as ``.npz``.
 
 The ``.npz`` has one array per column of :class:`Transitions`, and their description as JSON text.
+Pictures are not compressed, and mapped rather than read: memory needs room only for those in use.
 Converters write it, and the trainer reads it, for any source of the data.
 """
 
@@ -34,12 +35,16 @@ import numpy as np
 from dfp_ros.core.files.digest import sha256
 from dfp_ros.core.text.printable import listed, printable
 from dfp_ros.spec import ActionField, ObservationField
+from dfp_ros.spec_bounds import SpecError
+from dfp_ros.spec_images import check_images, ImageField
 from training.common.files import atomic_path
 from training.data.transitions import npz
+from training.data.transitions.frames import Frames, make_room, sealed
 from training.data.transitions.npz import Archive, opened, UNREADABLE
 from training.data.transitions.transitions import (
     COLUMNS,
     DataError,
+    FRAME,
     INTERVENTIONS,
     LONGEST_PERIOD,
     SHORTEST,
@@ -50,6 +55,8 @@ DESCRIPTION = 'description'
 VERSION = 1
 #: Place of a description in a file, and what to do if it is wrong.
 WHERE, REMEDY = f'{DESCRIPTION}: ', 'convert the recording again'
+#: Keys of pictures begin with it.
+IMAGE = 'image_'
 # Maximum number of characters of a description: enough for thousands of fields.
 LONGEST = 4_000_000
 
@@ -63,12 +70,14 @@ class Description:
     :param action_fields: Names, units and ranges of the action.
     :param period: Control period in s.
     :param source: Provenance of the data.
+    :param images: Names, sizes and channels of the pictures.
     """
 
     observation_fields: tuple[ObservationField, ...]
     action_fields: tuple[ActionField, ...]
     period: float
     source: Mapping[str, Any]
+    images: tuple[ImageField, ...] = ()
 
 
 def save(path: Path, transitions: Transitions) -> None:
@@ -84,8 +93,14 @@ def save(path: Path, transitions: Transitions) -> None:
     columns = {name: getattr(transitions, name) for name in COLUMNS}
     if transitions.interventions is not None:
         columns[INTERVENTIONS] = transitions.interventions
+    pictures = {IMAGE + frames.field.name: frames.pixels for frames in transitions.images}
+    if transitions.frame is not None:
+        columns[FRAME] = transitions.frame
+        description['images'] = [asdict(frames.field) for frames in transitions.images]
     with atomic_path(path) as partial:
-        npz.write(partial, {**columns, DESCRIPTION: np.array(json.dumps(description))})
+        npz.write(partial, {
+            **columns, DESCRIPTION: np.array(json.dumps(description)), **pictures},
+            mapped=pictures)
 
 
 def is_stored(path: Path) -> bool:
@@ -107,11 +122,13 @@ def load(path: Path) -> Transitions:
         described = _describe(path, file)
         columns = {name: file.array(name) for name in COLUMNS}
         interventions = file.array(INTERVENTIONS) if INTERVENTIONS in file else None
+        images = tuple(_load_frames(path, file, field) for field in described.images)
+        frame = _require(path, file, FRAME).array(FRAME) if images else None
     return Transitions(
         **columns, observation_fields=described.observation_fields,
         action_fields=described.action_fields, period=described.period,
         source={**described.source, 'file': path.name, 'sha256': sha256(path)},
-        interventions=interventions).check(path)
+        interventions=interventions, images=images, frame=frame).check(path)
 
 
 def describe(path: Path) -> Description:
@@ -124,12 +141,35 @@ def describe(path: Path) -> Description:
         return _describe(path, file)
 
 
-def _describe(path: Path, file: Archive) -> Description:
-    missing = [name for name in (*COLUMNS, DESCRIPTION) if name not in file]
+def _load_frames(path: Path, file: Archive, field: ImageField) -> Frames:
+    """Map the pictures of a camera, or read them if another tool has compressed them."""
+    key = IMAGE + field.name
+    shape, kind = _require(path, file, key).header(key)
+    if kind != np.uint8 or shape[1:] != field.shape:
+        raise DataError(
+            f'{path}: {printable(key)}: found {kind} of shape {shape}, expected uint8 of shape '
+            f'(frames, {", ".join(map(str, field.shape))}); convert the recording again')
+    pixels = file.mapped(key)
+    if pixels is None:
+        pixels = make_room(shape, path)
+        for start, block in file.blocks(key):
+            pixels[start:start + len(block)] = block
+        pixels = sealed(pixels)
+    return Frames(field, pixels)
+
+
+def _require(path: Path, file: Archive, *names: str) -> Archive:
+    """Require keys of a file."""
+    missing = [name for name in names if name not in file]
     if missing:
         raise DataError(
-            f'{path}: the key {missing[0]!r} is missing; found {", ".join(file)}; convert the '
-            'recording again')
+            f'{path}: the key {printable(missing[0])!r} is missing; found {listed(file)}; convert '
+            'the recording again')
+    return file
+
+
+def _describe(path: Path, file: Archive) -> Description:
+    _require(path, file, *COLUMNS, DESCRIPTION)
     shape, kind = file.header(DESCRIPTION)
     if kind.kind != 'U' or shape or kind.itemsize > 4 * LONGEST:
         raise DataError(
@@ -142,7 +182,8 @@ def _describe(path: Path, file: Archive) -> Description:
             return Description(
                 read_fields(path, ObservationField, content['observation_fields']),
                 read_fields(path, ActionField, content['action_fields']),
-                read_period(path, content['period']), read_source(path, content['source']))
+                read_period(path, content['period']), read_source(path, content['source']),
+                _read_images(path, content.get('images', [])))
     except DataError:
         raise
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -193,6 +234,29 @@ def read_source(
             f'{path}: {where}source: env_args: found {str(args)[:40]}, expected env_name '
             f'and env_kwargs; {remedy}')
     return source
+
+
+def _read_images(path: Path, given: list[dict[str, Any]]) -> tuple[ImageField, ...]:
+    """
+    Build the fields of pictures from JSON.
+
+    :raises DataError: If one is invalid.
+    """
+    # The specification of a policy has the same, and its rules.
+    made = tuple(ImageField(**field) for field in given)
+    for field in made:
+        kinds = [str, int, int, str, float, float]
+        values = list(vars(field).values())
+        if [type(value) for value in values] != kinds:
+            raise DataError(
+                f'{path}: {WHERE}images: found {_short(values)}, expected name, height, width, '
+                f'channels, low and high; {REMEDY}')
+    try:
+        if made:
+            check_images(made)
+    except SpecError as error:
+        raise DataError(f'{path}: {WHERE}images: {error}; {REMEDY}') from error
+    return made
 
 
 def _short(value: object) -> str:

@@ -27,6 +27,8 @@ from typing import Any
 import numpy as np
 
 from dfp_ros.spec import ActionField, ObservationField
+from training.data.transitions.errors import DataError
+from training.data.transitions.frames import Frames
 
 # Tolerance of the range of actions, for rounding errors.
 TOLERANCE = 1e-5
@@ -37,10 +39,8 @@ SHORTEST, LONGEST_PERIOD = 1e-3, 1.0
 COLUMNS = ('observations', 'actions', 'next_observations', 'rewards', 'masks', 'terminals')
 #: Column that only data with a takeover have.
 INTERVENTIONS = 'interventions'
-
-
-class DataError(ValueError):
-    """Data are missing, damaged, or do not fit the environment."""
+#: Column that only data with pictures have.
+FRAME = 'frame'
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,9 @@ class Transitions:
     :param source: Provenance of the data: file, hash, counts; plain JSON.
     :param interventions: Shape (size,), float32: 1 if a person commanded the step (takeover), else
         0; None if nobody did, or the data do not say.
+    :param images: Pictures of each camera, in order, all of one count; none without cameras.
+    :param frame: Shape (size,), int64: frame of each observation in all of :attr:`images`. The one
+        after it is that of the next observation. None without cameras.
     """
 
     observations: np.ndarray
@@ -73,6 +76,8 @@ class Transitions:
     period: float
     source: Mapping[str, Any]
     interventions: np.ndarray | None = None
+    images: tuple[Frames, ...] = ()
+    frame: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Count the steps."""
@@ -128,6 +133,7 @@ class Transitions:
             raise DataError(
                 f'{where}: terminals: found no episode that ends on the last of {size} steps; the '
                 'data may be truncated: collect or copy them again')
+        self._check_images(where)
         outside = np.abs(self.actions).max(axis=1) > 1 + TOLERANCE
         if outside.any():
             raise DataError(
@@ -136,6 +142,30 @@ class Transitions:
                 'by the limits of what they command')
         return self
 
+    def _check_images(self, where: object) -> None:
+        """Validate pictures, and which of them belongs to which step."""
+        if (self.frame is None) != (not self.images):
+            raise DataError(
+                f'{where}: {FRAME}: found {"none" if self.frame is None else "some"} with '
+                f'{len(self.images)} cameras, expected both or none; convert the data again')
+        if self.frame is None:
+            return
+        count = len(self.images[0])
+        for frames in self.images:
+            shape, kind = frames.pixels.shape, frames.pixels.dtype
+            if kind != np.uint8 or shape != (count, *frames.field.shape):
+                raise DataError(
+                    f'{where}: {frames.field.name}: found {kind} of shape {shape}, expected uint8 '
+                    f'of shape {(count, *frames.field.shape)}; convert the data again')
+        if self.frame.dtype != np.int64 or self.frame.shape != (len(self),):
+            raise DataError(
+                f'{where}: {FRAME}: found {self.frame.dtype} of shape {self.frame.shape}, '
+                f'expected int64 of shape {(len(self),)}; convert the data again')
+        odd = np.flatnonzero((self.frame < 0) | (self.frame > count - 2))
+        if len(odd):
+            raise DataError(
+                f'{where}: {FRAME}: found {self.frame[odd[0]]} in row {odd[0]}, expected 0 to '
+                f'{count - 2}, as there are {count} frames; convert the data again')
 
 def observation_fields(
         layout: Iterable[tuple[str, int, str]],

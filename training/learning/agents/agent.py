@@ -19,19 +19,22 @@ The critic loss is the paper's (Koo et al., arXiv 2605.07727), which is that of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import copy
+from dataclasses import replace
 import math
 from typing import Any
 
 import torch
 from torch import nn
 
+from dfp_ros.spec_images import ImageField
 from training.config import TrainConfig
 from training.learning import distributed
 from training.learning.agents.actor import Actor, Info
 from training.learning.agents.batch import Batch
 from training.learning.agents.registry import ACTORS
+from training.learning.networks.encoder import Encoder, shifted
 from training.learning.networks.layers import compiled
 from training.learning.networks.modules import (
     ConditionedMLP,
@@ -56,15 +59,23 @@ class Agent(nn.Module):
     :param observation_size: Length of an observation.
     :param action_size: Length of an action.
     :param normaliser: Applied to every observation first.
+    :param images: Pictures of an observation, in order. Their encoder is shared by actor and
+        critics, and learns from the losses of both.
     """
 
     def __init__(
             self, config: TrainConfig, observation_size: int, action_size: int,
-            normaliser: Normaliser) -> None:
+            normaliser: Normaliser, images: Sequence[ImageField] = ()) -> None:
         super().__init__()
         self.config = config
         self.chunk_size = config.horizon * action_size
         self.normaliser = normaliser
+        self.encoder = None
+        if images:
+            config.require_fit_for_pictures()
+            self.encoder = Encoder(
+                images, config.encoder_widths, config.encoder, config.encoder_features)
+            observation_size += self.encoder.size
         self.actor = ACTORS[config.policy](config, observation_size, self.chunk_size)
         self.critic = CriticEnsemble(
             observation_size, self.chunk_size, config.hidden, config.critics)
@@ -77,6 +88,8 @@ class Agent(nn.Module):
         if config.precision == 'bf16':
             for network in self.networks():
                 network.product_type = torch.bfloat16
+            if self.encoder is not None:
+                self.encoder.use_products(torch.bfloat16)
         self.trained = [p for p in self.parameters() if p.requires_grad]
         self.optimiser = torch.optim.Adam(self.trained, lr=config.learning_rate, fused=True)
 
@@ -108,13 +121,52 @@ class Agent(nn.Module):
         """Return the number of candidates N' of best-of-N."""
         return self.config.best_of if self.actor.ranked else 1
 
+    def state(
+            self, observation: torch.Tensor,
+            pictures: Sequence[torch.Tensor] = ()) -> torch.Tensor:
+        """
+        Compute what actor and critics get: the observation normalised, its pictures encoded.
+
+        :param observation: Shape (B, obs_dim), raw units.
+        :param pictures: Each of shape (B, height, width, n), uint8.
+        :return: Shape (B, state_dim).
+        """
+        state = self.normaliser(observation)
+        if self.encoder is None:
+            return state
+        return torch.cat([state, self.encoder(pictures)], dim=1)
+
+    def _seen(self, batch: Batch, augment: bool) -> Batch:
+        """
+        Put the states in the place of a batch's observations.
+
+        :param augment: Whether to shift pictures at random.
+        """
+        if self.encoder is None:
+            return batch.normalised(self.normaliser)
+        pictures, following = batch.pictures, batch.next_pictures
+        if augment and self.config.shift:
+            pictures, following = (
+                tuple(self._shift(each) for each in some) for some in (pictures, following))
+        with torch.no_grad():
+            next_state = self.state(batch.next_observation, following)
+        return replace(
+            batch, observation=self.state(batch.observation, pictures),
+            next_observation=next_state, pictures=(), next_pictures=())
+
+    def _shift(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Shift each picture of a batch at random, in both directions."""
+        most = self.config.shift
+        offsets = distributed.uniform(len(pictures), 2, pictures.device) * (2 * most + 1)
+        return shifted(pictures, offsets.to(torch.int64) - most)
+
     def critic_loss(self, batch: Batch) -> tuple[torch.Tensor, Info]:
         """
         Squared temporal-difference error, bootstrapped from the best of N' next chunks.
 
         Chunks that cross the end of an episode have weight zero, and the mean is not renormalised.
 
-        :param batch: Observations normalised.
+        :param batch: States in the place of observations.
         """
         with torch.no_grad():
             following = batch.next_observation
@@ -137,7 +189,7 @@ class Agent(nn.Module):
         """
         Loss of the actor; see :meth:`Actor.loss`.
 
-        :param batch: Observations normalised.
+        :param batch: States in the place of observations.
         """
         return self.actor.loss(batch.observation, batch.chunk, batch.valid, self.critic)
 
@@ -149,7 +201,7 @@ class Agent(nn.Module):
         :param actor: Whether to train the actor; if not, only the critics.
         :return: Scalars to log, detached.
         """
-        batch = batch.normalised(self.normaliser)
+        batch = self._seen(batch, augment=True)
         loss, info = self.critic_loss(batch)
         if actor:
             actor_loss, actor_info = self.actor_loss(batch)
@@ -189,7 +241,7 @@ class Agent(nn.Module):
             state, their mean value, its standard deviation over the critics, and the metrics of
             :meth:`Actor.look`.
         """
-        batch = batch.normalised(self.normaliser)
+        batch = self._seen(batch, augment=False)
         stream = torch.Generator(batch.chunk.device).manual_seed(0)
         noise = distributed.rows(torch.randn(
             len(batch.chunk) * distributed.count(), LOOKS, self.chunk_size, generator=stream,
@@ -219,15 +271,19 @@ class Agent(nn.Module):
             group['lr'] = rate
 
     @torch.no_grad()
-    def act(self, observation: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    def act(
+            self, observation: torch.Tensor, noise: torch.Tensor,
+            pictures: Sequence[torch.Tensor] = ()) -> torch.Tensor:
         """
         Choose an action chunk: best-of-N over one candidate per noise vector.
 
         :param observation: Shape (obs_dim,), raw units.
         :param noise: Shape (candidates, chunk_size), already scaled.
+        :param pictures: Each of shape (height, width, n), uint8.
         :return: Shape (horizon, act_dim), in [-1, 1].
         """
-        state = self.normaliser(observation.unsqueeze(0))
+        state = self.state(
+            observation.unsqueeze(0), [picture.unsqueeze(0) for picture in pictures])
         chunks = self.acting(state, noise.unsqueeze(0))
         best: Any = 0
         if len(noise) > 1:

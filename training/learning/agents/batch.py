@@ -33,6 +33,8 @@ class Batch:
     :param reward: Shape (B,), discounted sum of rewards over the chunk.
     :param mask: Shape (B,), 0 if the task was solved within the chunk: no bootstrapping.
     :param valid: Shape (B,), 0 if the chunk crosses the end of an episode.
+    :param pictures: Those of the observation, each of shape (B, height, width, n), uint8.
+    :param next_pictures: Those of the next observation.
     """
 
     observation: torch.Tensor
@@ -41,6 +43,8 @@ class Batch:
     reward: torch.Tensor
     mask: torch.Tensor
     valid: torch.Tensor
+    pictures: tuple[torch.Tensor, ...] = ()
+    next_pictures: tuple[torch.Tensor, ...] = ()
 
     def normalised(self, normaliser: Normaliser) -> Batch:
         """Normalise both observations."""

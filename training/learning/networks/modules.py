@@ -155,7 +155,7 @@ class CriticEnsemble(nn.Module):
         """
         if frozen:
             constant = {name: value.detach() for name, value in self.named_parameters()}
-            return functional_call(self, constant, (state, chunk))
+            return functional_call(self, constant, (state.detach(), chunk))
         if self.compiled and many(chunk):
             return self.compiled(self, state, chunk)
         return self.evaluate(state, chunk)

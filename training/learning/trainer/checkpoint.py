@@ -129,7 +129,7 @@ def build_agent(config: TrainConfig, spec: PolicySpec) -> Agent:
     config = replace(config, precision='float32')
     size = spec.observation_size
     normaliser = Normaliser(torch.zeros(size), torch.ones(size))
-    return Agent(config, size, spec.action_size, normaliser)
+    return Agent(config, size, spec.action_size, normaliser, spec.images)
 
 
 def settings(path: Path) -> TrainConfig:
@@ -243,6 +243,12 @@ def initialise(path: Path, state: RunState) -> None:
                 f'{path}: {kind} field {i}: found {_part(theirs, i)}, the data '
                 f'{state.config.data} have {_part(ours, i)}; start from networks that were '
                 'trained on the same fields')
+    theirs, ours = ([str(image) for image in one.images] for one in (spec, state.spec))
+    if theirs != ours:
+        raise CheckpointError(
+            f'{path}: found the pictures {", ".join(theirs) or "none"}, the data '
+            f'{state.config.data} have {", ".join(ours) or "none"}; start from networks that were '
+            'trained on the same pictures')
     _load_networks(path, state.agent, content['agent'])
     state.agent.resume(began_trained=True)
     # Policy improvement starts by this run's own schedule.

@@ -30,7 +30,8 @@ class ReplayBuffer:
     A ring buffer of transitions: those of a data file, and those that an online phase adds.
 
     Chunks are sampled with uniformly drawn first steps. If the buffer is full, a new transition
-    replaces the oldest one.
+    replaces the oldest one. Frames stay where the data have them, in memory or in a file; only
+    those of a batch are copied to the device.
 
     :param transitions: Transitions of the data file; they stay until newer ones replace them.
     :param horizon: Number of actions in a chunk.
@@ -39,7 +40,8 @@ class ReplayBuffer:
     :param capacity: Maximum number of transitions; 0 for the number in the data.
     :param balanced: Whether half of the chunks are from the data and half are added ones, once
         there are added ones for a chunk.
-    :raises ValueError: If the data is shorter than a chunk, or exceeds the capacity.
+    :raises ValueError: If the data is shorter than a chunk, or exceeds the capacity, or if there
+        is room for more transitions than those of data with pictures.
     """
 
     def __init__(
@@ -53,8 +55,14 @@ class ReplayBuffer:
         if capacity and capacity < size:
             raise ValueError(
                 f'replay: found {capacity}, expected 0, or at least {size}, the size of the data')
+        if transitions.images and capacity > size:
+            raise ValueError(
+                f'data: found pictures, and room for {capacity - size} more steps; an online '
+                'phase with pictures is not supported, so set online_steps to 0')
         self.horizon = horizon
         self.capacity = capacity or size
+        self._frames = [frames.pixels for frames in transitions.images]
+        self._frame = transitions.frame
         self.added = 0
         self._balanced = balanced
         self._size = self._data_size = size
@@ -72,6 +80,7 @@ class ReplayBuffer:
     def clear(self) -> None:
         """Free the transitions, so that others fit into memory; the buffer is then unusable."""
         self._columns.clear()
+        self._frames.clear()
 
     def add(self, **row: Any) -> None:
         """
@@ -132,13 +141,36 @@ class ReplayBuffer:
         # 1 for all steps after the end of an episode: the running maximum, delayed by one step.
         ended = torch.zeros_like(terminals)
         ended[:, 1:] = terminals[:, :-1].cummax(dim=1).values if self.horizon > 1 else 0.0
+        pictures, next_pictures = self._gather_frames(steps)
         return Batch(
+            pictures=pictures, next_pictures=next_pictures,
             observation=self._columns['observations'][steps[:, 0]],
             chunk=self._columns['actions'][steps].flatten(1),
             next_observation=self._columns['next_observations'][steps[:, -1]],
             reward=(self._columns['rewards'][steps] * self._discounts).sum(dim=1),
             mask=self._columns['masks'][steps].amin(dim=1),
             valid=1.0 - ended[:, -1])
+
+    def _gather_frames(
+            self, steps: torch.Tensor) -> tuple[tuple[torch.Tensor, ...], ...]:
+        """
+        Gather the pictures of chunks: those of the first observation, and those after the chunk.
+
+        :param steps: Shape (B, horizon), int64.
+        """
+        if self._frame is None:
+            return (), ()
+        ends = steps[:, [0, -1]].cpu().numpy()
+        rows = self._frame[ends] + np.array((0, 1))
+        found: list[list[torch.Tensor]] = []
+        for column in rows.T:
+            found.append([])
+            for pixels in self._frames:
+                taken = torch.from_numpy(pixels[column])
+                if self._offsets.device.type == 'cuda':
+                    taken = taken.pin_memory()
+                found[-1].append(taken.to(self._offsets.device, non_blocking=True))
+        return tuple(found[0]), tuple(found[1])
 
     def additions(self) -> dict[str, torch.Tensor]:
         """Copy the added transitions still in the buffer, oldest first, for a checkpoint."""

@@ -33,7 +33,7 @@ from training.common.disk import make_folder, WriteError
 from training.common.error_line import error_line
 from training.common.files import require_output
 from training.common.provenance import commit, versions
-from training.config import TrainConfig
+from training.config import NO_ENVIRONMENT, TrainConfig
 from training.data.datasets.corrections import load_corrections
 from training.data.datasets.numbered import Data
 from training.data.transitions.statistics import measure, Statistics
@@ -108,6 +108,10 @@ def train(
     torch.manual_seed(config.seed)
     state = prepare(run.name, config)
     state.notes += [*notes, *left_out(state.spec, config.data)]
+    if state.spec.images and config.environment != NO_ENVIRONMENT:
+        state.notes.append(
+            f'{config.environment}: a policy with pictures is not evaluated, as its environment '
+            'draws none yet')
     spec = state.spec
     require_fit(config.environment, Description(
         spec.observation, spec.action, spec.period, spec.provenance['data']), config.data)
@@ -198,7 +202,8 @@ def prepare(name: str, config: TrainConfig) -> checkpoint.RunState:
             action_fields=corrections.action_fields)
     agent = Agent(
         config, transitions.observations.shape[1], transitions.actions.shape[1],
-        fit_normaliser(statistics, config.normalise)).to(config.device)
+        fit_normaliser(statistics, config.normalise),
+        [frames.field for frames in transitions.images]).to(config.device)
     return checkpoint.RunState(
         config, describe(name, agent, transitions, statistics, corrections), agent,
         fill(config, transitions, corrections), np.random.default_rng(config.seed), data, file,
@@ -277,6 +282,7 @@ def describe(
         name=name, environment=config.environment, observation=transitions.observation_fields,
         action=transitions.action_fields, period=transitions.period, horizon=config.horizon,
         candidates=agent.candidates, noise_scale=config.noise_scale,
+        images=tuple(frames.field for frames in transitions.images),
         provenance={
             'algorithm': agent.actor.algorithm,
             'config': asdict(config), 'data': dict(transitions.source),

@@ -74,7 +74,7 @@ class Session:
         self._environments = start(
             config.environment, min(config.environments, config.episodes),
             state.spec.provenance
-        ) if log and not on_robot and config.environment != NO_ENVIRONMENT else None
+        ) if log and not on_robot and is_evaluated(state) else None
         self._success: dict[str, str] = {}
         self._bar = self._phase_bar()
         self._wall, self._cpu = time.monotonic(), time.process_time()
@@ -140,7 +140,7 @@ class Session:
         config, step = self._state.config, self._state.progress.step
         self._show()
         ends = step != self._seen and step in (config.steps, config.updates)
-        evaluates = config.environment != NO_ENVIRONMENT and (
+        evaluates = is_evaluated(self._state) and (
             ends or self._due(config.evaluate_every))
         if self._due(config.log_every) or ends:
             self._log_row()
@@ -258,6 +258,11 @@ class Session:
                     f'{name}: found {value} at update {self._state.progress.step}; training '
                     f'stops, {_last_good(self._saved)}')
         return values
+
+
+def is_evaluated(state: checkpoint.RunState) -> bool:
+    """Tell whether a run is evaluated: its environment is simulated, without pictures."""
+    return state.config.environment != NO_ENVIRONMENT and not state.spec.images
 
 
 def acting(agent: Agent) -> Act:

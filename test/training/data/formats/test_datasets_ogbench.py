@@ -326,3 +326,66 @@ def test_arrays_that_do_not_fit_each_other_without_an_environment(
 def test_arrays_that_fit_are_shown_without_an_environment(tmp_path: Path) -> None:
     found = inspect(written(tmp_path / 'mine.npz', PLAIN), presets=('small-clone',))
     assert (found.facts.steps, found.facts.lengths.tolist()) == (38, [19, 19])
+
+
+VISUAL_TASK = f'visual-{TASK}'
+
+
+@pytest.fixture(name='visual')
+def visual_arrays(arrays: dict) -> dict:
+    """Give the same episodes as a visual data set has them."""
+    pixels = np.random.default_rng(0).integers(
+        0, 256, (len(arrays['terminals']), 8, 8, 3), np.uint8)
+    return {**arrays, 'observations': pixels}
+
+
+@pytest.mark.parametrize('in_file', [False, True])
+def test_a_visual_data_set(
+        tmp_path: Path, arrays: dict, visual: dict, monkeypatch: pytest.MonkeyPatch,
+        in_file: bool) -> None:
+    """Its pictures, and of the robot what its joints measure; all else as without pictures."""
+    if in_file:
+        monkeypatch.setattr('training.data.transitions.frames.free_memory', lambda: 0)
+    blind = load(written(tmp_path / 'a.npz', arrays), TASK)
+    data = load(written(tmp_path / 'b.npz', visual), VISUAL_TASK)
+    names = ['joint_positions', 'joint_velocities', 'gripper_opening']
+    assert [field.name for field in data.observation_fields] == names
+    place, columns = 0, []
+    for field in blind.observation_fields:
+        if field.name in names:
+            columns += range(place, place + field.size)
+        place += field.size
+    for name in ('observations', 'next_observations'):
+        np.testing.assert_allclose(
+            getattr(data, name), getattr(blind, name)[:, columns], atol=1e-5)
+    for name in ('actions', 'rewards', 'masks', 'terminals'):
+        np.testing.assert_array_equal(getattr(data, name), getattr(blind, name))
+    (camera,) = data.images
+    assert str(camera.field) == 'camera (8 x 8 rgb)'
+    assert not camera.pixels.flags.writeable
+    before = arrays['terminals'] == 0
+    np.testing.assert_array_equal(camera.pixels[data.frame], visual['observations'][before])
+    np.testing.assert_array_equal(
+        camera.pixels[data.frame + 1], visual['observations'][1:][before[:-1]])
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    (lambda arrays: arrays['observations'].astype(np.float32), 'float32 of shape .*, 8, 8'),
+    (lambda arrays: arrays['observations'][..., :2], r'8, 8, 2\), expected pictures'),
+    (lambda arrays: arrays['observations'][:, 0], r', 8, 3\), expected pictures'),
+    (lambda arrays: arrays['observations'][:-1], 'rows, expected [0-9]+ as in terminals')])
+def test_other_pictures_are_refused(
+        tmp_path: Path, visual: dict, change: Callable, message: str) -> None:
+    visual['observations'] = change(visual)
+    with pytest.raises(DataError, match=f'observations: .*{message}'):
+        load(written(tmp_path / 'b.npz', visual), VISUAL_TASK)
+
+
+def test_the_kind_of_the_file_is_that_of_the_environment(
+        tmp_path: Path, arrays: dict, visual: dict) -> None:
+    with pytest.raises(DataError, match='observations: found float32 .* the environment is visu'):
+        load(written(tmp_path / 'a.npz', arrays), VISUAL_TASK)
+    with pytest.raises(DataError, match='observations has shape .* name the environment'):
+        load(written(tmp_path / 'b.npz', visual), TASK)
+    assert scene_of('visual-scene-singletask-task3-v0') == 'scene'

@@ -259,7 +259,8 @@ def _none(file: h5py.File) -> None:
     (_replace('data/demo_1/obs/object', np.zeros((4, 9))),
      r'demo_1/obs/object: found shape \(4, 9\), expected \(4, 10\)'),
     (_replace('data/demo_1/rewards', np.zeros(3)), r'found shape \(3,\), expected \(4,\)'),
-    (_replace('data/demo_0/obs/object', np.zeros((4, 84, 84, 3))), 'images are not supported'),
+    (_replace('data/demo_0/obs/object', np.zeros((4, 84, 84, 3))),
+     'found float64 .* expected pictures, uint8'),
     (_replace('data/demo_0/actions', np.zeros((0, 7))), 'demo_0: found 0 actions, expected 4'),
     (_replace('data/demo_0/actions', np.zeros((3, 7))), 'demo_0: found 3 actions, expected 4'),
     (_none, 'data: found no demonstration'),
@@ -348,3 +349,55 @@ def test_data_without_what_followed(tmp_path: Path) -> None:
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r'none\.hdf5: found no such file; make one with'):
         load(tmp_path / 'none.hdf5', TASK)
+
+
+EYES = ('agentview_image', 'robot0_eef_pos', 'wrist_image')
+
+
+def seeing(path: Path, lengths: dict[int, int], **changes: np.ndarray) -> Path:
+    """Write demonstrations with pictures; each has the number of its demonstration and step."""
+    written(path, lengths)
+    with h5py.File(path, 'a') as file:
+        for number, length in lengths.items():
+            group = file[f'data/demo_{number}']
+            for key, shape in (('agentview_image', (6, 8, 3)), ('wrist_image', (4, 4, 1))):
+                pixels = np.zeros((length + 1, *shape), np.uint8)
+                pixels[:, 0, 0, 0], pixels[:, 1, 1, 0] = number, np.arange(length + 1)
+                for part, rows in (('obs', pixels[:-1]), ('next_obs', pixels[1:])):
+                    group.create_dataset(
+                        f'{part}/{key}', data=changes.get(f'{part}_{number}', rows),
+                        compression='gzip')
+    return path
+
+
+@pytest.mark.parametrize('in_file', [False, True])
+def test_pictures_are_read(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_file: bool) -> None:
+    """In the order of the keys, one more than steps of an episode, beside the numbers."""
+    if in_file:
+        monkeypatch.setattr('training.data.transitions.frames.free_memory', lambda: 0)
+    data = load(seeing(tmp_path / 'a.hdf5', {10: 4, 2: 3, 0: 5}), TASK, keys=EYES)
+    assert [field.name for field in data.observation_fields] == ['robot0_eef_pos']
+    assert [str(camera.field) for camera in data.images] == [
+        'agentview_image (6 x 8 rgb)', 'wrist_image (4 x 4 gray)']
+    for camera in data.images:
+        assert camera.pixels.flags.writeable is False
+        here, after = camera.pixels[data.frame], camera.pixels[data.frame + 1]
+        assert here[:, 0, 0, 0].tolist() == [0] * 5 + [2] * 3 + [10] * 4
+        assert here[:, 1, 1, 0].tolist() == [*range(5), *range(3), *range(4)]
+        np.testing.assert_array_equal(after[:, 0, 0, 0], here[:, 0, 0, 0])
+        np.testing.assert_array_equal(after[:, 1, 1, 0], here[:, 1, 1, 0] + 1)
+    assert data.source['observation_keys'] == list(EYES)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_pictures_that_do_not_fit(tmp_path: Path) -> None:
+    path = seeing(tmp_path / 'a.hdf5', {0: 3, 1: 3}, next_obs_1=np.ones((3, 6, 9, 3), np.uint8))
+    with pytest.raises(DataError, match=(
+            r'demo_1/next_obs/agentview_image: found uint8 of shape \(3, 6, 9, 3\), expected')):
+        load(path, TASK, keys=EYES)
+    path = seeing(tmp_path / 'b.hdf5', {0: 3}, obs_0=np.ones((3, 6, 9, 3), np.float32))
+    with pytest.raises(DataError, match='demo_0/obs/agentview_image: found float32 .*pictures'):
+        load(path, TASK, keys=EYES)
+    with pytest.raises(DataError, match='expected at least one key of numbers beside the pictu'):
+        load(seeing(tmp_path / 'c.hdf5', {0: 3}), TASK, keys=EYES[::2])

@@ -26,23 +26,32 @@ import pytest
 from dfp_ros.core.control.decision import State
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_reader import SampleReader
+from dfp_ros.core.pictures.picture import find_pictures
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from testing.fixtures.bags import (
+    ARRAY,
     array,
     command,
     demonstration,
+    header,
+    make,
     mark,
+    Message,
     MS,
     PERIOD,
     START,
     state,
+    TYPES,
     write_bag,
 )
+from testing.fixtures.cameras import camera_robot, camera_samples, depths, scene
 from testing.fixtures.controllers import controller
 from testing.fixtures.robot_samples import shipped_robot
+from testing.policies.picture_policy import camera_spec
 from testing.policies.small_policy import write_policy
 from training.data.formats.rosbag.actions import ActionLayout
 from training.data.formats.rosbag.convert import convert, Options
+from training.data.transitions import stored
 from training.data.transitions.transitions import DataError
 
 ROBOT = shipped_robot()
@@ -149,3 +158,65 @@ def test_a_grid_that_goes_on_for_ever(
     path = write_bag(tmp_path / 'bag', messages + mark(START, 'start'))
     with pytest.raises(DataError, match=r'more than 1000 control steps of 0\.05 s'):
         convert([path], ROBOT, Options(0.05, ActionLayout.of_robot(ROBOT)))
+
+
+def seeing(count: int, bad: int = -1) -> list[Message]:
+    """Make the messages of the robot with cameras, with another picture at each step."""
+    messages = mark(START, 'start') + mark(START + count * PERIOD - MS, 'success')
+    for i in range(count):
+        time = START + i * PERIOD
+        top = header(time - MS)
+        messages.append((time - MS, '/joint_states', make(
+            'JointState', header=top, name=['shoulder', 'elbow'],
+            position=np.array([0.01 * i, 0.0]), velocity=np.zeros(0), effort=np.zeros(0))))
+        for topic, pixels, encoding in (
+                ('wrist', scene(i), 'bgr8' if i == bad else 'rgb8'),
+                ('depth', depths(i), '16UC1')):
+            messages.append((time - MS, f'/{topic}/image_raw', make(
+                'Image', header=top, height=pixels.shape[0], width=pixels.shape[1],
+                encoding=encoding, is_bigendian=0, step=pixels.nbytes // pixels.shape[0],
+                data=np.frombuffer(pixels.tobytes(), np.uint8))))
+        messages.append((time + 5 * MS, '/speeds', array([0.1, 0.2])))
+    return messages
+
+
+CAMERA_TYPES = {
+    **TYPES, '/wrist/image_raw': 'sensor_msgs/msg/Image',
+    '/depth/image_raw': 'sensor_msgs/msg/Image', '/speeds': ARRAY}
+
+
+@pytest.mark.parametrize('in_file', [False, True])
+def test_pictures_are_those_that_the_node_would_have_seen(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_file: bool) -> None:
+    """Bit for bit, in the order of the description, and stored with the transitions."""
+    if in_file:
+        monkeypatch.setattr('training.data.transitions.frames.free_memory', lambda: 0)
+    robot = camera_robot()
+    path = write_bag(tmp_path / 'bag', seeing(20), types=CAMERA_TYPES)
+    data, report = convert([path], robot, Options(
+        0.05, ActionLayout.of_policy(camera_spec()), beside=tmp_path / 'x.npz'))
+    assert [camera.field for camera in data.images] == list(camera_spec().images)
+    assert len(data) == 19
+    assert data.frame is not None
+    assert data.frame.tolist() == list(range(19))
+    for i in range(20):
+        expected = find_pictures(robot.images, camera_samples(robot, START, i))
+        for camera, picture in zip(data.images, expected, strict=True):
+            np.testing.assert_array_equal(camera.pixels[i], picture.pixels)
+    assert not report.problems, report.lines()
+    stored.save(tmp_path / 'a.npz', data)
+    found = stored.load(tmp_path / 'a.npz')
+    np.testing.assert_array_equal(found.images[1].pixels, data.images[1].pixels)
+
+
+def test_a_bad_picture_is_a_gap(tmp_path: Path) -> None:
+    """As it would have stopped the robot; the frames of both pieces are their own."""
+    robot = camera_robot()
+    path = write_bag(tmp_path / 'bag', seeing(20, bad=8), types=CAMERA_TYPES)
+    data, report = convert([path], robot, Options(0.05, ActionLayout.of_policy(camera_spec())))
+    assert report.problems['message unreadable'] == 1
+    assert data.frame is not None
+    assert data.frame.tolist() == [*range(7), *range(8, 18)]
+    assert len(data.images[0]) == 19
+    expected = find_pictures(robot.images, camera_samples(robot, START, 9))[0]
+    np.testing.assert_array_equal(data.images[0].pixels[8], expected.pixels)

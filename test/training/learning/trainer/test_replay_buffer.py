@@ -21,6 +21,7 @@ import pytest
 torch = pytest.importorskip('torch')
 
 from testing.learning.batches import episodes  # noqa: E402
+from testing.learning.pictures import with_pictures  # noqa: E402
 from training.data.transitions.transitions import COLUMNS, Transitions  # noqa: E402
 from training.learning.agents.batch import Batch  # noqa: E402
 from training.learning.trainer.replay_buffer import ReplayBuffer  # noqa: E402
@@ -67,6 +68,10 @@ def test_data_shorter_than_a_chunk_is_refused() -> None:
         ReplayBuffer(episodes([3]), 5, 0.99)
 
 
+def assert_same(found: object, expected: object) -> None:
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
 def add(buffer: ReplayBuffer, data: Transitions, steps: range) -> None:
     for i in steps:
         buffer.add(**{name: getattr(data, name)[i] for name in COLUMNS})
@@ -84,7 +89,7 @@ def test_what_is_added_follows_the_data() -> None:
     add(grown, data, range(7, 14))
     whole, added = everything(ReplayBuffer(data, 3, 0.9)), everything(grown)
     for name in vars(whole):
-        assert torch.equal(getattr(whole, name), getattr(added, name))
+        assert_same(getattr(whole, name), getattr(added, name))
 
 
 @pytest.mark.parametrize('steps', [3, 9, 14, 30])
@@ -97,14 +102,14 @@ def test_a_full_buffer_forgets_the_oldest(steps: int) -> None:
     expected = ReplayBuffer(
         replace(data, **{name: getattr(data, name)[kept] for name in COLUMNS}), 2, 0.9)
     for name in vars(everything(expected)):
-        assert torch.equal(getattr(everything(expected), name), getattr(everything(buffer), name))
+        assert_same(getattr(everything(expected), name), getattr(everything(buffer), name))
     # And the same from a checkpoint, to the place that the next step takes.
     again = ReplayBuffer(first, 2, 0.9, capacity=10)
     again.restore(buffer.additions())
     add(buffer, data, range(2))
     add(again, data, range(2))
     for name in vars(everything(again)):
-        assert torch.equal(getattr(everything(again), name), getattr(everything(buffer), name))
+        assert_same(getattr(everything(again), name), getattr(everything(buffer), name))
     assert again.added == steps + 2
 
 
@@ -151,3 +156,28 @@ def test_an_end_that_is_known_later_is_no_place_for_a_chunk() -> None:
     buffer.end_episode()
     add(buffer, more, range(3, 6))
     assert everything(buffer).valid.tolist() == [1] * 7 + [0, 1, 1, 0, 1, 1]
+
+
+@pytest.mark.parametrize('horizon', [1, 3])
+def test_pictures_are_those_of_the_observations(horizon: int) -> None:
+    """The first of a chunk, and the one after it, of each camera; without a copy of the data."""
+    data = with_pictures(episodes([4, 1, 6]))
+    buffer = ReplayBuffer(data, horizon, 0.9)
+    starts = torch.arange(len(data) - horizon + 1)
+    batch = buffer.gather(starts)
+    assert data.frame is not None
+    for i, camera in enumerate(data.images):
+        for row in starts.tolist():
+            np.testing.assert_array_equal(
+                batch.pictures[i][row], camera.pixels[data.frame[row]])
+            np.testing.assert_array_equal(
+                batch.next_pictures[i][row], camera.pixels[data.frame[row + horizon - 1] + 1])
+        assert batch.pictures[i].dtype == torch.uint8
+    assert len(buffer.sample(4, np.random.default_rng(0)).pictures[0]) == 4
+    assert ReplayBuffer(episodes([4]), 2, 0.9).gather(torch.tensor([0])).pictures == ()
+
+
+def test_pictures_leave_no_room_for_more() -> None:
+    data = with_pictures(episodes([6]))
+    with pytest.raises(ValueError, match='pictures, and room for 4 more steps; an online phase'):
+        ReplayBuffer(data, 2, 0.9, capacity=10)

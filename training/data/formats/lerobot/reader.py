@@ -301,7 +301,7 @@ def _chosen(
 
 def _columns(
         folder: Path, info: Info, paths: Sequence[Path], keys: Sequence[str], frames: Frames,
-        has_successors: bool, described: description.Description) -> dict[str, np.ndarray]:
+        has_successors: bool, described: description.Description) -> dict[str, Any]:
     """Read what was observed and done, into the columns of transitions."""
     kept = frames.kept
     place = np.cumsum(kept) - 1

@@ -26,7 +26,18 @@ from ogbench.relabel_utils import relabel_dataset
 
 from dfp_ros.core.files.digest import sha256
 from dfp_ros.sim.simulation.ogbench_env import make_env
-from training.data.formats.ogbench.scenes import ACTION, PERIOD, scene_of, SCENES
+from training.data.formats.ogbench.scenes import (
+    ACTION,
+    CAMERA,
+    is_visual,
+    observe_robot,
+    PERIOD,
+    scene_of,
+    SCENES,
+    VISUAL,
+    VISUAL_ROBOT,
+)
+from training.data.transitions.frames import field_of, Frames, make_room, sealed
 from training.data.transitions.npz import Archive, opened
 from training.data.transitions.transitions import (
     action_fields,
@@ -51,7 +62,7 @@ def load(path: Path, environment: str, success_timing: str = 'pre') -> Transitio
     :raises DataError: If the file is missing, truncated, lacks a key, does not match the
         dimensions of the environment, or contains a number that is not finite.
     """
-    scene = SCENES[scene_of(environment)]
+    scene, sees = SCENES[scene_of(environment)], is_visual(environment)
     with opened(path) as file:
         missing = [key for key in ('terminals', *scene.widths) if key not in file]
         if missing:
@@ -65,20 +76,53 @@ def load(path: Path, environment: str, success_timing: str = 'pre') -> Transitio
         rewards, masks = _judge(environment, {
             key: _rows(path, file, key, scene.widths[key], len(ends), everything)[0]
             for key in ('qpos', 'button_states') if key in scene.widths})
-        _rows(path, file, 'qvel', scene.widths['qvel'], len(ends))
         (actions,) = _rows(path, file, 'actions', scene.widths['actions'], len(ends), before)
-        observations, next_observations = _rows(
-            path, file, 'observations', scene.widths['observations'], len(ends), before, after)
+        images: tuple[Frames, ...] = ()
+        if sees:
+            proprioception = observe_robot(*(
+                _rows(path, file, key, scene.widths[key], len(ends), everything)[0]
+                for key in ('qpos', 'qvel')))
+            observations, next_observations = proprioception[before], proprioception[after]
+            images = (_frames(path, file, len(ends)),)
+        else:
+            _rows(path, file, 'qvel', scene.widths['qvel'], len(ends))
+            observations, next_observations = _rows(
+                path, file, 'observations', scene.widths['observations'], len(ends), before,
+                after)
     decides = before if success_timing == 'pre' else after
     rewards, masks = rewards[decides], masks[decides]
     return Transitions(
         observations=observations, actions=actions, next_observations=next_observations,
         rewards=rewards, masks=masks, terminals=ends[after].astype(np.float32),
-        observation_fields=observation_fields(scene.observation, observations),
+        observation_fields=observation_fields(
+            VISUAL_ROBOT if sees else scene.observation, observations),
         action_fields=action_fields(ACTION, actions), period=PERIOD,
         source={
             'file': path.name, 'sha256': sha256(path), 'steps': len(actions),
-            'episodes': int(ends.sum()), 'solved_steps': int((masks == 0).sum())}).check(path)
+            'episodes': int(ends.sum()), 'solved_steps': int((masks == 0).sum())},
+        images=images, frame=np.flatnonzero(before) if sees else None).check(path)
+
+
+def _frames(path: Path, file: Archive, count: int) -> Frames:
+    """Read the pictures of a visual data set, which has one in each row."""
+    shape, kind = file.header('observations')
+    field = field_of(CAMERA, shape[1:])
+    if kind != np.uint8 or field is None or len(shape) != 4:
+        raise DataError(
+            f'{path}: observations: found {kind} of shape {shape}, expected pictures, uint8 of '
+            'shape (rows, height, width, 3), as the environment is visual; name the environment '
+            'of the file')
+    if shape[0] != count:
+        raise DataError(
+            f'{path}: observations: found {shape[0]} rows, expected {count} as in terminals; '
+            'collect or copy the file again')
+    pixels = file.mapped('observations')
+    if pixels is None:
+        pixels = make_room(shape, path)
+        for start, block in file.blocks('observations'):
+            pixels[start:start + len(block)] = block
+        pixels = sealed(pixels)
+    return Frames(field, pixels)
 
 
 def load_unrewarded(path: Path) -> Transitions:
@@ -192,6 +236,8 @@ def _rows(
 
 def _judge(environment: str, state: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Compute reward and mask of each row, for the task of the environment."""
+    # Rewards are of the state; without pictures, nothing is drawn.
+    environment = environment.removeprefix(VISUAL)
     env = make_env(environment)
     # OGBench derives from the environment's name which state to compute the reward from.
     relabel_dataset(environment, env, state)

@@ -18,6 +18,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 import re
 
+import numpy as np
+
 from training.data.transitions.transitions import DataError
 
 PERIOD = 0.05
@@ -31,8 +33,14 @@ ROBOT = (
     ('joint_positions', 6, 'rad'), ('joint_velocities', 6, 'rad/s'),
     ('effector_position', 3, '0.1 m'), ('effector_yaw', 2, '1'),
     ('gripper_opening', 1, '1/3'), ('gripper_contact', 1, '1'))
+# What a visual policy knows of the robot without its pictures: what its joints measure.
+VISUAL_ROBOT = (
+    ('joint_positions', 6, 'rad'), ('joint_velocities', 6, 'rad/s'), ('gripper_opening', 1, '1/3'))
+VISUAL, CAMERA = 'visual-', 'camera'
 # Joints of the arm and the gripper, each with one position and one velocity.
 ROBOT_JOINTS = 14
+# Joint of the gripper that says how far it is closed.
+_GRIPPER = 6
 
 Layout = list[tuple[str, int, str]]
 
@@ -89,17 +97,35 @@ SCENES = {
     'puzzle-4x5': Scene(buttons=20), 'puzzle-4x6': Scene(buttons=24)}
 
 
+def is_visual(environment: str) -> bool:
+    """Tell whether the observations of an environment are pictures."""
+    return environment.startswith(VISUAL)
+
+
+def observe_robot(qpos: np.ndarray, qvel: np.ndarray) -> np.ndarray:
+    """
+    Compute :data:`VISUAL_ROBOT`, what a visual policy knows of the robot, scaled as by OGBench.
+
+    :param qpos: Shape (..., n), positions of the simulator, the robot's first.
+    :param qvel: Shape (..., m), velocities likewise.
+    :return: Shape (..., 13), float32.
+    """
+    opening = 3 * np.clip(qpos[..., _GRIPPER:_GRIPPER + 1] / 0.8, 0, 1)
+    return np.concatenate([qpos[..., :6], qvel[..., :6], opening], axis=-1).astype(np.float32)
+
+
 def scene_of(environment: str) -> str:
     """
     Name the scene of a single-task environment.
 
     :param environment: For example ``scene-singletask-task3-v0``, or ``scene-singletask-v0`` for
-        the scene's default task.
+        the scene's default task; with ``visual-`` before it, for pictures.
     :return: A key of :data:`SCENES`.
     :raises DataError: For any other environment.
     """
     match = re.fullmatch(
-        r'(?P<scene>.+?)(-(?P<kind>play|noisy))?-singletask(?P<task>-task[1-5])?-v0', environment)
+        r'(?P<scene>.+?)(-(?P<kind>play|noisy))?-singletask(?P<task>-task[1-5])?-v0',
+        environment.removeprefix(VISUAL))
     if match is None or match['scene'] not in SCENES:
         raise DataError(
             f'environment: found {environment!r}, expected SCENE-singletask[-taskK]-v0 with SCENE '

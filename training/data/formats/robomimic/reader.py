@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Reader of Robomimic's low-dimensional HDF5 files.
+Reader of Robomimic's HDF5 files: numbers, and the pictures of cameras.
 
 Each demonstration is an episode. The ends of episodes are those of demonstrations, not ``dones``:
 that is 1 on every step that solves the task, and often on no other.
@@ -29,12 +29,15 @@ import numpy as np
 
 from dfp_ros.core.files.bounded_json import read_json
 from dfp_ros.core.files.digest import sha256
-from dfp_ros.core.text.printable import quoted
+from dfp_ros.core.text.printable import listed, quoted
 from dfp_ros.sim.simulation import robosuite_env
 from dfp_ros.sim.simulation.robosuite_env import REWARD_SHIFT
 from dfp_ros.sim.simulation.robosuite_joints import joint_range, JointRange
+from dfp_ros.spec_bounds import SpecError
+from dfp_ros.spec_images import check_images, ImageField
 from training.config import NO_ENVIRONMENT
 from training.data.formats.robomimic.layout import action_layout, observation_layout, RATE, reach
+from training.data.transitions.frames import field_of, Frames, make_room, sealed
 from training.data.transitions.hdf5 import File, opened
 from training.data.transitions.transitions import (
     action_fields,
@@ -56,7 +59,8 @@ def load(
     :param path: An ``.hdf5`` in Robomimic's format.
     :param environment: For example ``lift-mh-low_dim``; ``none`` accepts any.
     :param filter_key: Name of a list of demonstrations under ``mask``; empty for all.
-    :param keys: Parts of the observation, in order; empty for Robomimic's default ones.
+    :param keys: Parts of the observation, in order; empty for Robomimic's default ones. Those of
+        cameras, such as ``agentview_image``, become pictures.
     :raises DataError: If the file is damaged, incomplete, of another environment, or contains
         values that are not finite numbers.
     """
@@ -93,7 +97,13 @@ def _load(
         raise DataError(
             f'{file.path}: has no next_obs, the observation after each step; make the file again '
             "with Robomimic's dataset_states_to_obs.py, without --exclude-next-obs")
-    widths = {key: _width(file, f'data/{names[0]}/obs/{key}') for key in keys}
+    fields = _image_fields(file, names[0], keys)
+    widths = {
+        key: _width(file, f'data/{names[0]}/obs/{key}') for key in keys if key not in fields}
+    if not widths:
+        raise DataError(
+            f'{file.path}: found {listed(keys)}, expected at least one key of numbers beside the '
+            'pictures, such as robot0_eef_pos; add it to --observation-keys')
     act_dim = _width(file, f'data/{names[0]}/actions')
     joints = _joints(file, env_args, act_dim)
     size, obs_dim = sum(lengths), sum(widths.values())
@@ -101,9 +111,15 @@ def _load(
     actions = np.empty((size, act_dim), np.float32)
     rewards, masks = (np.empty(size, np.float32) for _ in range(2))
     terminals = np.zeros(size, np.float32)
+    # An episode has one frame more than steps.
+    pixels = {
+        key: make_room((size + len(names), *field.shape), file.path)
+        for key, field in fields.items()}
     start = 0
-    for name, length in zip(names, lengths, strict=True):
+    for episode, (name, length) in enumerate(zip(names, lengths, strict=True)):
         rows = slice(start, start + length)
+        for key, room in pixels.items():
+            _read_frames(file, name, key, room[start + episode:start + episode + length + 1])
         for part, table in (('obs', observations), ('next_obs', following)):
             column = 0
             for key, width in widths.items():
@@ -121,6 +137,7 @@ def _load(
         masks[rows] = _read(file, f'data/{name}/masks', (length,)) if told else given < 1
         start += length
         terminals[start - 1] = 1
+    before = np.cumsum(terminals, dtype=np.int64) - terminals.astype(np.int64)
     return Transitions(
         observations, actions, following, rewards, masks, terminals,
         observation_fields(observation_layout(env_args, widths), observations),
@@ -130,7 +147,50 @@ def _load(
             'file': file.path.name, 'sha256': sha256(file.path), 'steps': size,
             'episodes': len(names), 'solved_steps': int((masks == 0).sum()),
             'filter_key': filter_key, 'observation_keys': list(keys),
-            'env_args': env_args}).check(file.path)
+            'env_args': env_args},
+        images=tuple(Frames(fields[key], sealed(room)) for key, room in pixels.items()),
+        frame=np.arange(size) + before if fields else None).check(file.path)
+
+
+def _image_fields(file: File, name: str, keys: Sequence[str]) -> dict[str, ImageField]:
+    """Describe the pictures among the parts of the observation."""
+    fields = {}
+    for key in keys:
+        found = file.numbers(f'data/{name}/obs/{key}')
+        if len(found.shape) != 4:
+            continue
+        field = field_of(key, found.shape[1:])
+        if field is None or found.dtype != np.uint8:
+            raise DataError(
+                f'{file.path}: data/{name}/obs/{key}: found {found.dtype} of shape '
+                f'{found.shape}, expected pictures, uint8 of shape (steps, height, width, 3 or '
+                '1); leave it out of --observation-keys')
+        fields[key] = field
+    try:
+        if fields:
+            check_images(list(fields.values()))
+    except SpecError as error:
+        raise DataError(f'{file.path}: data/{name}/obs: {error}') from error
+    return fields
+
+
+def _read_frames(file: File, name: str, key: str, room: np.ndarray) -> None:
+    """
+    Read the pictures of a demonstration.
+
+    :param room: Shape (steps + 1, height, width, n), uint8.
+    """
+    steps = len(room) - 1
+    for part, place in (('obs', slice(steps)), ('next_obs', slice(steps, None))):
+        where = f'data/{name}/{part}/{key}'
+        found = file.numbers(where)
+        expected = (steps, *room.shape[1:])
+        if found.shape != expected or found.dtype != np.uint8:
+            raise DataError(
+                f'{file.path}: {where}: found {found.dtype} of shape {found.shape}, expected '
+                f'uint8 of shape {expected} as in the other parts and demonstrations; leave the '
+                'demonstration out with a filter_key')
+        room[place] = found[steps - 1:] if part == 'next_obs' else found[()]
 
 
 def _env_args(file: File, environment: str) -> dict[str, Any]:
@@ -214,8 +274,8 @@ def _width(file: File, key: str) -> int:
     shape = file.numbers(key).shape
     if len(shape) != 2:
         raise DataError(
-            f'{file.path}: {key}: found shape {shape}, expected a row of numbers per step; images '
-            'are not supported, so name other keys with --observation-keys')
+            f'{file.path}: {key}: found shape {shape}, expected a row of numbers per step, or '
+            'pictures; name other keys with --observation-keys')
     return int(shape[1])
 
 

@@ -16,15 +16,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from dfp_ros.spec_images import ImageField
 from training.data.formats.rosbag.episodes import Piece
+from training.data.transitions.frames import Frames, make_room, sealed
 
 
 def transition_columns(
         observations: np.ndarray, actions: np.ndarray, next_observations: np.ndarray,
-        ends: np.ndarray, solved: np.ndarray) -> dict[str, np.ndarray]:
+        ends: np.ndarray, solved: np.ndarray) -> dict[str, Any]:
     """
     Make the columns of transitions.
 
@@ -47,7 +51,7 @@ def transition_columns(
         'terminals': np.asarray(ends, np.float32)}
 
 
-def join_pieces(pieces: Sequence[Piece]) -> tuple[dict[str, np.ndarray], int]:
+def join_pieces(pieces: Sequence[Piece]) -> tuple[dict[str, Any], int]:
     """
     Concatenate the transitions of pieces.
 
@@ -64,6 +68,32 @@ def join_pieces(pieces: Sequence[Piece]) -> tuple[dict[str, np.ndarray], int]:
         np.concatenate([piece.observations[:-1] for piece in pieces]), actions,
         np.concatenate([piece.observations[1:] for piece in pieces]), ends, solved,
     ), int((np.abs(actions) > 1 + 1e-6).any(axis=1).sum())
+
+
+def join_pictures(
+        pieces: Sequence[Piece], fields: Sequence[ImageField],
+        beside: Path) -> tuple[tuple[Frames, ...], np.ndarray | None]:
+    """
+    Concatenate the pictures of pieces: one for each step, the last one included.
+
+    :param pieces: As in :func:`join_pieces`.
+    :param fields: What the pictures are, in order; none without cameras.
+    :param beside: A file in whose folder frames are that do not fit into memory.
+    :return: The frames, and the frame of each transition.
+    """
+    if not fields:
+        return (), None
+    lengths = [len(piece.observations) for piece in pieces]
+    made = []
+    for i, field in enumerate(fields):
+        pixels = make_room((sum(lengths), *field.shape), beside)
+        for row, picture in enumerate(
+                pictures[i] for piece in pieces for pictures in piece.pictures):
+            pixels[row] = picture
+        made.append(Frames(field, sealed(pixels)))
+    is_last = np.zeros(sum(lengths), bool)
+    is_last[np.cumsum(lengths) - 1] = True
+    return tuple(made), np.flatnonzero(~is_last)
 
 
 def interventions(pieces: Sequence[Piece]) -> np.ndarray | None:

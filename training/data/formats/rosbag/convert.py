@@ -35,12 +35,14 @@ from dfp_ros.core.files.digest import sha256
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_reader import SampleReader
 from dfp_ros.core.observation.tf_reader import TfReader
+from dfp_ros.core.pictures.picture_reader import PictureReader
+from dfp_ros.tools.replay.picture_spill import PictureSpill
 from training.common.error_line import INDENT
 from training.data.formats.rosbag.actions import ActionLayout, CommandError, read_command
 from training.data.formats.rosbag.anchored_policy import anchored_policy
 from training.data.formats.rosbag.bag import Bag
 from training.data.formats.rosbag.clocks import StampClocks
-from training.data.formats.rosbag.columns import interventions, join_pieces
+from training.data.formats.rosbag.columns import interventions, join_pictures, join_pieces
 from training.data.formats.rosbag.command_rates import CommandRates
 from training.data.formats.rosbag.decision_steps import decision_steps
 from training.data.formats.rosbag.episodes import cut, Piece
@@ -67,6 +69,7 @@ class Options:
     :param namespace: Namespace of the recorded topics.
     :param decisions: Topic of the decisions.
     :param marks: Topic of the marks.
+    :param beside: A file in whose folder pictures are that do not fit into memory.
     """
 
     period: float
@@ -77,6 +80,7 @@ class Options:
     namespace: str = ''
     decisions: str = 'dfp_policy/decision'
     marks: str = TOPIC
+    beside: Path = Path('data.npz')
 
 
 def convert(
@@ -183,10 +187,17 @@ def _events(
     types: dict[str, str] = {}
     # The reader of a source is chosen at its first message, which shows whether it has a header.
     sources: dict[str, list[tuple[str, Reader | None]]] = {}
+    spill = PictureSpill()
     for source in robot.sources.values():
         topic = _resolve(options, source.topic)
         bag.require(topic, source.type, source.where)
         types[topic] = source.type
+        if source.picture is not None:
+            pictures = PictureReader(
+                source, robot.images_of(source.name), source.time != RECEIVE)
+            sources.setdefault(topic, []).append((
+                source.name, partial(_read_picture, pictures, spill)))
+            continue
         if not source.child:
             sources.setdefault(topic, []).append((source.name, None))
             continue
@@ -250,6 +261,12 @@ def _events(
                 raise DataError(f'{bag.path}: {topic}: {error}') from error
 
 
+def _read_picture(
+        reader: PictureReader, spill: PictureSpill, message: Any, received: int) -> Sample:
+    """Read the pictures of a message, and leave them in a file."""
+    return spill.keep(reader.read(message, received))
+
+
 def _assemble(
         pieces: list[Piece], robot: RobotDescription, options: Options,
         sources: list[dict[str, Any]], report: Report) -> Transitions:
@@ -262,8 +279,10 @@ def _assemble(
     by_person = interventions(pieces)
     report.counts['transitions commanded by a person'] += (
         0 if by_person is None else int(by_person.sum()))
+    images, frame = join_pictures(
+        pieces, [image.field for image in robot.images], options.beside)
     return Transitions(
-        interventions=by_person,
+        interventions=by_person, images=images, frame=frame,
         **columns, observation_fields=observation_fields(layout, columns['observations']),
         action_fields=options.layout.fields_of(columns['actions']), period=options.period,
         source={

@@ -27,6 +27,7 @@ from typing import Protocol
 
 import numpy as np
 
+from dfp_ros.core.arrays import Pictures
 from dfp_ros.core.control.decision import Commanding, State
 from dfp_ros.core.control.decision_row import RecordedDecision
 from dfp_ros.core.description.robot import RobotDescription
@@ -47,6 +48,10 @@ _LATE, _MEMORY = 1_000_000_000, 10_000_000_000
 class Observations(Protocol):
     """Observations of decisions, in their order."""
 
+    @property
+    def pictures(self) -> Pictures:
+        """Pictures of the last observation, if they are there."""
+
     def reset(self) -> None:
         """Discard the history, because decisions are missing."""
 
@@ -61,7 +66,9 @@ class Observations(Protocol):
 
 
 class LoggedObservations:
-    """Observations that the node computed, as its decisions have them."""
+    """Observations that the node computed, as its decisions have them, without pictures."""
+
+    pictures: Pictures = ()
 
     def reset(self) -> None:
         """Do nothing: an observation is complete."""
@@ -99,6 +106,11 @@ class SampledObservations:
             entry.action: ObservationField(entry.measured)
             for topic in robot.commands for entry in topic.entries
             if entry.relative and entry.measured is not None}
+
+    @property
+    def pictures(self) -> Pictures:
+        """Pictures of the last observation; see :class:`Observations`."""
+        return self._observer.pictures
 
     def add(self, event: Event) -> None:
         """Add a sample."""
@@ -261,7 +273,7 @@ class DecisionSteps:
             problem, detail = 'number not finite', f'{"action" if self._raw else "sent"}/{name}'
         return Tick(
             decision.stamp, follows, problem, observation, action, decision.observation, detail,
-            policy, by_person, changes)
+            policy, by_person, changes, self._observations.pictures)
 
 
 def decision_steps(

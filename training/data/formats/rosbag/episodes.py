@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dfp_ros.core.arrays import Pictures
 from dfp_ros.core.control.episode_marks import FAILURE, MARKS, START, SUCCESS
 from training.data.formats.rosbag.report import Report
 from training.data.formats.rosbag.steps import Step, Tick
@@ -35,6 +36,7 @@ class Piece:
     :param success: Whether the last state is a success.
     :param policies: Number of the policy in each step, 0 if unknown.
     :param by_person: Whether a person commanded, for each step.
+    :param pictures: Pictures of each step; none without cameras.
     """
 
     observations: np.ndarray
@@ -42,6 +44,7 @@ class Piece:
     success: bool
     policies: tuple[int, ...] = ()
     by_person: tuple[bool, ...] = ()
+    pictures: tuple[Pictures, ...] = ()
 
     @classmethod
     def of(cls, ticks: Sequence[Tick], success: bool) -> Piece:
@@ -49,7 +52,8 @@ class Piece:
         return cls(
             np.array([tick.observation for tick in ticks], np.float32),
             np.array([tick.action for tick in ticks]), success,
-            tuple(tick.policy for tick in ticks), tuple(tick.by_person for tick in ticks))
+            tuple(tick.policy for tick in ticks), tuple(tick.by_person for tick in ticks),
+            tuple(tick.pictures for tick in ticks))
 
 
 class EpisodeCutter:

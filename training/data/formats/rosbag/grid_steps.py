@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,8 @@ def _on_grid(
         observer.reset()
         return Tick(now, follows, f'source {reason.words}', detail=text)
     observation, problem, detail = observer.observe(now, samples)
-    return Tick(now, follows, problem, observation, detail=detail)
+    return Tick(
+        now, follows, problem, observation, detail=detail, pictures=observer.pictures)
 
 
 def _commanded(
@@ -135,6 +137,4 @@ def _commanded(
                     tick.time, tick.follows, 'command unusable',
                     detail=f'commands.{name}: {content}')
         parts.update(counting[0])
-    return Tick(
-        tick.time, tick.follows, tick.problem, tick.observation,
-        layout.scale.action(layout.join(parts)), detail=tick.detail)
+    return replace(tick, action=layout.scale.action(layout.join(parts)))

@@ -21,9 +21,11 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from dfp_ros.core.arrays import Pictures
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.observation.builder import ObservationBuilder
 from dfp_ros.core.observation.sample import NotFiniteError, NotReadyError, ObservationError, Sample
+from dfp_ros.core.pictures.picture import find_pictures, pixels_of
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Tick:
     :param by_person: Whether a person commanded the robot.
     :param changes: Whether the policy, its settings, or who commands is new: an action chunk must
         not reach across.
+    :param pictures: Pictures of the observation, in the robot description's order.
     """
 
     time: int
@@ -73,6 +76,7 @@ class Tick:
     policy: int = 0
     by_person: bool = False
     changes: bool = False
+    pictures: Pictures = ()
 
 
 Step: TypeAlias = 'Tick | str'
@@ -84,10 +88,14 @@ class Observer:
     Computes observations as the node does, and rejects sources whose time goes back.
 
     :param robot: The robot's description.
+
+    :ivar pictures: Pictures of the last observation.
     """
 
     def __init__(self, robot: RobotDescription) -> None:
         """Start before the first observation."""
+        self.pictures: Pictures = ()
+        self._images = robot.images
         self._builder = ObservationBuilder(robot.observation)
         self._times: dict[str, int] = {}
 
@@ -114,8 +122,12 @@ class Observer:
             return None, 'stamps out of order', (
                 f'source {back[0]!r}: a message stamped {times[back[0]]} ns came after one '
                 f'stamped {before[back[0]]} ns')
+        self.pictures = ()
         try:
-            return self._builder.build(samples, now), '', ''
+            observation = self._builder.build(samples, now)
+            if self._images:
+                self.pictures = pixels_of(find_pictures(self._images, samples))
+            return observation, '', ''
         except NotReadyError as error:
             return None, 'earlier steps missing', str(error)
         except NotFiniteError as error:

@@ -1,0 +1,61 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Pictures of a recording in temporary files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import tempfile
+
+import numpy as np
+import pytest
+
+pytest.importorskip('PIL')
+
+from dfp_ros.tools.replay.picture_spill import PictureSpill
+from testing.fixtures.cameras import camera_robot, camera_samples
+
+ROBOT = camera_robot()
+
+
+def test_pictures_are_the_same_in_a_file(
+        monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """To the last bit, over several files, which nobody can see; all else of a sample stays."""
+    monkeypatch.setattr('dfp_ros.tools.replay.picture_spill._CHUNK', 1000)
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    spill = PictureSpill()
+    samples = [camera_samples(ROBOT, 10**9 + i, i)['wrist_camera'] for i in range(20)]
+    kept = [spill.keep(sample) for sample in samples]
+    for sample, moved in zip(samples, kept, strict=True):
+        before, after = sample.values['wrist'], moved.values['wrist']
+        np.testing.assert_array_equal(after.pixels, before.pixels)
+        assert after.number == before.number
+        assert not after.pixels.flags.writeable
+        assert not np.shares_memory(after.pixels, before.pixels)
+        assert (moved.stamp, moved.received) == (sample.stamp, sample.received)
+    assert len({id(_mapping(moved.values['wrist'].pixels)) for moved in kept}) == 10
+    assert list(tmp_path.iterdir()) == []
+
+
+def _mapping(pixels: np.ndarray) -> object:
+    """Return the mapped file that pixels are in."""
+    while isinstance(pixels.base, np.ndarray):
+        pixels = pixels.base
+    return pixels.base
+
+
+def test_a_sample_without_a_picture() -> None:
+    """One that cannot be read has nothing to move."""
+    sample = camera_samples(ROBOT, 10**9)['arm']
+    assert PictureSpill().keep(sample) == sample
