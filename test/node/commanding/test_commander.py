@@ -169,7 +169,9 @@ def test_whether_a_stop_was_sent(command: Any, fails: bool, sent: bool) -> None:
         get_clock=lambda: SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=5)))
     writer = SimpleNamespace(message_type=Float64, serialize=lambda *given: b'stop')
     loop: Any = SimpleNamespace(
-        robot=SimpleNamespace(commands=[SimpleNamespace(topic='it', type='x')]),
+        robot=SimpleNamespace(commands=[SimpleNamespace(
+            topic='it', type='x', action='', entries=[SimpleNamespace(action='speed')])]),
+        policy=SimpleNamespace(spec=SimpleNamespace(action_slices={'speed': slice(0, 1)})),
         writers=[writer], controller=SimpleNamespace(halt=lambda: command))
     watch: Any = SimpleNamespace(of_command=lambda topic, kind: None)
     log = DecisionLog(node.get_logger(), lambda: 0.0)

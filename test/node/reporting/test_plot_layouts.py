@@ -67,7 +67,9 @@ class Running:
             self.situation = Situation('/dfp_policy')
             NodeTopics(cell.peer.node, self.situation)
             cell.wait_for_motion()
-            cell.peer.wait_for(lambda: rows and self.situation.policy and self.situation.robot)
+            cell.peer.wait_for(
+                lambda: rows and self.situation.policy and self.situation.robot
+                and self.situation.state and self.situation.periods)
             self.topics = dict(cell.peer.node.get_topic_names_and_types())
             self.services = dict(cell.peer.node.get_service_names_and_types())
         row = rows[-1]

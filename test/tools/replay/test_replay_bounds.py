@@ -140,7 +140,7 @@ def test_another_policy_or_seed_is_a_difference(
     (lambda c: c.update(name='\x1b[2J' * 2000), 'name: found'),
     (lambda c: [c], 'expected an object'),
     (lambda c: c.update(path='/dev/zero', parameter='FIFO', name='none'),
-     '/dev/zero: expected a name that ends in .onnx; FIFO: Is a FIFO')])
+     '/dev/zero: expected a name that ends in .onnx; ')])
 def test_impossible_records_are_rejected(
         tmp_path: Path, capsys: pytest.CaptureFixture[str], status: Callable[[Any], Any],
         message: str) -> None:
@@ -157,7 +157,8 @@ def test_impossible_records_are_rejected(
     bag = record(tmp_path, status=change)
     assert main([str(bag)]) == 2
     error = capsys.readouterr().err
-    assert message.replace('FIFO: ', f'{fifo}: ') in error
+    assert message in error
+    assert '/dev/zero' not in error or ': Is a FIFO, expected a regular file' in error
     assert '\x1b' not in error
 
 

@@ -238,8 +238,9 @@ def test_marks_of_two_programs(learning: Learning) -> None:
                 publisher.publish(String(data=mark))
             return 'success without a step, which does not count' in learning.learner.output
         peer.wait_for(contradict)
-        peer.wait_for(lambda: 'episode_marks: found 2 publishers, /peer' in (
-            learning.learner.output))
+        # One that was killed is counted until its lease ends.
+        peer.wait_for(lambda: re.search(
+            r'episode_marks: found \d publishers, /peer', learning.learner.output))
     solved = [row['success'] for row in csv.DictReader(
         (learning.out / 'episodes.csv').open()) if row['steps'] == '0']
     assert solved
