@@ -73,7 +73,7 @@ def test_an_import_against_the_rules_is_found(
         file: str, line: str, broken: str, tmp_path: Path) -> None:
     """Each contract fails if a forbidden import is added."""
     pytest.importorskip('importlinter')
-    for folder in ('dfp_ros', 'training', 'bench', 'testing'):
+    for folder in ('dfp_ros', 'training', 'bench', 'testing', 'documentation'):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns(
             '__pycache__', '*.png', '*.json'))
     shutil.copy(ROOT / 'pyproject.toml', tmp_path)

@@ -127,7 +127,9 @@ def test_the_adopted_policy_fits_its_robot(tmp_path: Path) -> None:
     assert adopt([*files, '--out', str(tmp_path / 'legs.onnx')]) == 0
     robot = load_robot_description(ROOT / 'examples' / 'own_legs' / 'legs.yaml')
     require_fit(read_policy_file(tmp_path / 'legs.onnx').spec, robot)
-    for line in re.search(r'```yaml\n(.*?)```', page, re.DOTALL)[1].splitlines():  # type: ignore[index]
+    block = re.search(r'```yaml\n(.*?)```', page, re.DOTALL)
+    assert block is not None
+    for line in block[1].splitlines():
         assert line.strip() in (
             '- last_action: actions', *_terms(Path(files[1]).read_text())), line
 

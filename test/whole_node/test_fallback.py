@@ -131,6 +131,7 @@ def test_it_takes_over_again_after_a_rollback(tmp_path: Path) -> None:
         assert 'cannot configure: parameter fallback.policy: observation field 0: policy' in (
             cell.process.output)
 
+
 HOME = np.array([0.1, 0.2, -0.3])
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 import re
 from typing import Any
 
-from dfp_ros.core.text.printable import printable
+from dfp_ros.core.text.printable import printable, TEXT
 from dfp_ros.spec import PolicySpec
 from training.data.formats.rosbag.actions import ActionLayout
 from training.data.formats.rosbag.columns import interventions, join_pieces
@@ -99,13 +99,13 @@ class EpisodeFiles:
                 self._require_fit(found)
                 begin = int(found.source['first'])
             except (DataError, OSError, KeyError, TypeError, ValueError, OverflowError) as error:
-                notes.append(f'{printable(path)}: left out: {error}')
+                notes.append(f'{printable(path, TEXT)}: left out: {error}')
                 continue
             if begin + len(found) <= expected:
                 continue
             if begin != expected:
                 notes.append(
-                    f'{printable(path)}: found transitions from number {begin}, expected '
+                    f'{printable(path, TEXT)}: found transitions from number {begin}, expected '
                     f'{expected}; those between are lost')
                 expected = begin
             for i in range(max(0, expected - begin), len(found)):

@@ -20,7 +20,7 @@ import os
 from pathlib import Path
 
 from dfp_ros.core.text.errors import near_names
-from dfp_ros.core.text.printable import quoted
+from dfp_ros.core.text.printable import quoted, TEXT
 
 # Largest number of entries of a folder that are looked at.
 _MANY = 1000
@@ -37,7 +37,7 @@ def explain_missing(path: Path, suffixes: tuple[str, ...]) -> str:
     if not folder.is_dir():
         return f'there is no such file (there is no folder {folder})'
     near = near_file(path, suffixes)
-    hint = f'; did you mean {quoted(os.fspath(near))}?' if near is not None else ''
+    hint = f'; did you mean {quoted(os.fspath(near), TEXT)}?' if near is not None else ''
     return f'there is no such file (looked in {folder}){hint}'
 
 

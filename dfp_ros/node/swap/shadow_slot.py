@@ -38,6 +38,8 @@ class ShadowSlot(Listener):
         self._node = node
         self._ticker = ticker
         self._shadow: ShadowPublisher | None = None
+        # Whether the newest decision is of a policy that has been replaced since.
+        self._is_past = False
         ticker.listeners.append(self)
 
     @property
@@ -45,13 +47,18 @@ class ShadowSlot(Listener):
         """Return the control loop of the shadow, or None."""
         return None if self._shadow is None else self._shadow.loop
 
+    def on_tick(self, tick: Tick) -> None:
+        """Note that the decision is of the running policy."""
+        self._is_past = False
+
     def on_idle(self, tick: Tick) -> None:
-        """Compare the shadow with the decision of a tick."""
-        if self._shadow is not None:
+        """Compare the shadow with the decision of a tick, unless a swap was in between."""
+        if self._shadow is not None and not self._is_past:
             self._shadow.compare(tick)
 
     def on_transfer(self, loop: ControlLoop) -> None:
         """Compare with another running policy."""
+        self._is_past = True
         if self._shadow is not None:
             self._shadow.follow(loop)
 

@@ -22,7 +22,7 @@ from typing import Any
 from rclpy.node import Node
 
 from dfp_ros.core.settings.setting import SettingsError
-from dfp_ros.core.text.printable import printable
+from dfp_ros.core.text.printable import printable, TEXT
 from dfp_ros.node.parameters.declare import declare_parameter
 from dfp_ros.node.parameters.names import require_name
 
@@ -128,6 +128,6 @@ def _folder(name: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(
-            f'parameter record: the folder {printable(folder)} cannot be created '
+            f'parameter record: the folder {printable(folder, TEXT)} cannot be created '
             f'({error.strerror}); name another one') from error
     return folder

@@ -38,7 +38,7 @@ from dfp_ros.core.settings.execution import ExecutionSettings
 from dfp_ros.core.settings.node import describe, make_settings, Settings
 from dfp_ros.core.settings.setting import Meaning, SettingsError
 from dfp_ros.core.text.numbers import shown
-from dfp_ros.core.text.printable import printable, quoted
+from dfp_ros.core.text.printable import printable, quoted, TEXT
 from dfp_ros.node.loading.pending_policy import load_policy
 from dfp_ros.resources import find_shared
 from dfp_ros.spec import PolicySpec
@@ -130,11 +130,11 @@ def find_policy(known: Mapping[str, Any], given: Mapping[str, str]) -> OnnxPolic
         except (OSError, ValueError) as error:
             reason = 'not there' if isinstance(error, FileNotFoundError) else (
                 getattr(error, 'strerror', None) or f'{error}')
-            tried.append(f'{printable(name)}: {printable(reason, 200)}')
+            tried.append(f'{printable(name, TEXT)}: {printable(reason, TEXT)}')
             continue
         if found == sha256:
             return load_policy(str(path), _execution(known, is_given))
-        tried.append(f'{printable(name)}: sha256 {found[:12]}')
+        tried.append(f'{printable(name, TEXT)}: sha256 {found[:12]}')
     raise LoopError(
         f'found no policy file {quoted(known["name"])} with sha256 {sha256[:12]} (tried '
         f'{"; ".join(tried)}); name the file with --policy')

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from dfp_ros.core.files.replaceable import require_writable
-from dfp_ros.core.text.printable import printable
+from dfp_ros.core.text.printable import printable, TEXT
 
 INSTALL = (
     'the Python package rerun-sdk is not installed; `make view-env` installs it into the '
@@ -69,7 +69,7 @@ def check_file(path: Path, force: bool) -> None:
     :raises ViewError: If it cannot.
     """
     if path.suffix != '.rrd':
-        raise ViewError(f'--save: found {printable(path)}, expected a name that ends in .rrd')
+        raise ViewError(f'--save: found {printable(path, TEXT)}, expected a name that ends in .rrd')
     if path.exists() and not path.is_dir() and not force:
         raise ViewError(
             f'--save: {path} already exists; name another file, or overwrite it (--force)')

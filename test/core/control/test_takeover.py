@@ -466,7 +466,7 @@ def test_a_target_needs_no_place_to_move_on_from() -> None:
 
 
 def test_a_target_that_leaves_an_output_as_it_is() -> None:
-    """NaN for a gripper, from a person who has not asked for any place yet; no joint takes it."""
+    """A gripper is sent NaN by a person who has not asked for any place yet; no joint takes it."""
     robot = meaning(taken_over(), 'grip', TARGET)
     assert robot.takeover is not None
     entries = [

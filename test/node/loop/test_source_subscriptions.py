@@ -157,7 +157,7 @@ def test_a_source_on_a_command_topic(tmp_path: Path, topic: str, more: list[str]
 
 
 @pytest.mark.parametrize(('rules', 'message'), [
-    (['joy:=joint_states'], r"its topic joy is, as remapped, /joint_states, with messages of "
+    (['joy:=joint_states'], r'its topic joy is, as remapped, /joint_states, with messages of '
      r"sensor_msgs/msg/Joy, but the source 'arm' expects sensor_msgs/msg/JointState there"),
     (['/a:=/b', 'leader/joint_states:=/joint_states'],
      r"found position of base of the topic 'leader/joint_states' \(as remapped, /joint_states\), "

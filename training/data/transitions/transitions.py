@@ -167,6 +167,7 @@ class Transitions:
                 f'{where}: {FRAME}: found {self.frame[odd[0]]} in row {odd[0]}, expected 0 to '
                 f'{count - 2}, as there are {count} frames; convert the data again')
 
+
 def observation_fields(
         layout: Iterable[tuple[str, int, str]],
         values: np.ndarray) -> tuple[ObservationField, ...]:

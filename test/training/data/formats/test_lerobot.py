@@ -461,7 +461,7 @@ def test_a_damaged_dataset_is_refused(
 
 
 def test_a_byte_that_changed_is_refused_or_changes_a_number(tmp_path: Path) -> None:
-    """LeRobot writes no checksums: what is read is then another number, not a crash."""
+    """Without checksums, as LeRobot writes, what is read is another number, not a crash."""
     folder = so100.described(so100.recorded(tmp_path / 'pick', [40, 50]))
     flip(folder / so100.DATA)
     with contextlib.suppress(DataError):

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import timedelta
 import os
 from pathlib import Path
@@ -66,7 +66,9 @@ def learn(config: TrainConfig, kind: torch.dtype) -> dict[str, Any]:
     gradients, logged = [], []
     for _ in range(UPDATES):
         batch = buffer.sample(config.batch_size, generator)
-        batch = Batch(**{part.name: getattr(batch, part.name).to(kind) for part in fields(batch)})
+        batch = Batch(**{
+            name: part.to(kind) if isinstance(part, torch.Tensor) else part
+            for name, part in vars(batch).items()})
         logged.append({
             name: float(value) for name, value in {
                 **agent.update(batch), **agent.look(batch)}.items()})
