@@ -69,7 +69,8 @@ def check_file(path: Path, force: bool) -> None:
     :raises ViewError: If it cannot.
     """
     if path.suffix != '.rrd':
-        raise ViewError(f'--save: found {printable(path, TEXT)}, expected a name that ends in .rrd')
+        raise ViewError(
+            f'--save: found {printable(path, TEXT)}, expected a name that ends in .rrd')
     if path.exists() and not path.is_dir() and not force:
         raise ViewError(
             f'--save: {path} already exists; name another file, or overwrite it (--force)')
