@@ -11,4 +11,4 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Message packages that no wheel has, built from stand-ins for their definitions."""
+"""Message packages that no wheel has, built from the definitions of what the node uses."""

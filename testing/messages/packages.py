@@ -16,7 +16,8 @@ Build of ``control_msgs`` and ``tf2_msgs`` for tests, from the definitions in th
 
 PyPI has neither. The wheels of ROS 2 have the generators, and those of
 ``env/requirements-messages.txt`` have ament_cmake; both are put together in a folder by links,
-with the paths of this machine. The definitions are stand-ins, with the fields that the node uses.
+with the paths of this machine. The definitions have the fields of Jazzy's, of the interfaces that
+the node uses.
 
 ``python -m testing.messages.packages`` builds them, and prints the environment of processes that
 use them.
