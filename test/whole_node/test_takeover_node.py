@@ -211,7 +211,10 @@ def test_a_swap_during_a_takeover(policies: list[Path]) -> None:
         old = before.entry.policy
         during = cell.wait_for(
             lambda each: each.entry is not None and each.entry.policy != old, 10)
-        assert {each.commander for each in during} == {Commanding.PERSON}
+        commanders = {each.commander for each in during}
+        # A late message on a busy machine holds the robot for a moment.
+        assert Commanding.PERSON in commanders
+        assert Commanding.POLICY not in commanders
         cell.is_held = False
         cell.wait_for_policy(10)
         decisions = cell.decisions

@@ -533,7 +533,8 @@ def test_another_program_judges(policy: Path, kind: str) -> None:
             assert cell.state == 'running'
             cell.peer.node.destroy_publisher(other)
             cell.peer.wait_for(
-                lambda: cell.publish('judge', good) or cell.state == 'resetting', 10)
+                lambda: cell.publish('judge', Bool(data=False)) or cell.publish('judge', good)
+                or cell.state == 'resetting', 10)
         cell.publish('judge', good)
         cell.wait_for('resetting', episode=1)
         cell.publish('judge', good)
