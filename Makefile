@@ -70,7 +70,7 @@ test: build lint ## lint, then every test, long checks in their short versions
 	@$(ENTER); exec python -m testing.suite $(PYTEST)
 
 test-fast: build ## the tests without nodes and training, under a minute
-	@$(ENTER); exec python -m pytest -m 'not long and not slow' $(FAST_TESTS) $(PYTEST)
+	@$(ENTER); exec python -m pytest -n 2 --dist loadgroup -m 'not long and not slow' $(FAST_TESTS) $(PYTEST)
 
 test-all: sweep-env build lint ## the long versions too, and sweeps on Ray
 	@$(ENTER); exec python -m pytest $(PYTEST)
