@@ -7,7 +7,7 @@
 # With a ROS 2 that is installed and sourced already, `.github/scripts/ros_container.sh build test`.
 set -euo pipefail
 checkout=$(cd "$(dirname "$0")/../.." && pwd)
-workspace=${WORKSPACE:-/tmp/dfp_ros_workspace}
+workspace=${WORKSPACE:-${XDG_CACHE_HOME:-$HOME/.cache}/dfp_ros_workspace}
 : "${ROS_DISTRO:?expected a sourced ROS 2, or a container that names its distribution}"
 
 source_file() {

@@ -20,7 +20,7 @@ threads load, wait or hang.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 import contextlib
 import ctypes
 import os
@@ -65,6 +65,26 @@ def heard_signals() -> list[int]:
         number for number in signal.valid_signals()
         if number not in others and (number in _ALWAYS or signal.getsignal(number) in (
             signal.SIG_DFL, signal.default_int_handler)))
+
+
+@contextlib.contextmanager
+def collected_signals() -> Iterator[list[int]]:
+    """
+    Collect, until it is left, the signals that would end the process; a terminal's stop stops it.
+
+    :return: The list that they come into.
+    """
+    signals: list[int] = []
+    before = {
+        number: signal.getsignal(number) for number in heard_signals()
+        if number != signal.SIGTSTP}
+    for number in before:
+        signal.signal(number, lambda number, _: signals.append(number))
+    try:
+        yield signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def name_signal(number: int) -> str:

@@ -25,10 +25,8 @@ the episodes counted so far are kept.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 import contextlib
 from pathlib import Path
-import signal
 import sys
 
 import rclpy
@@ -37,7 +35,7 @@ from dfp_ros.core.description.topic_name import is_topic_name
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.text.printable import printable
 from dfp_ros.node.parameters.files import own_words
-from dfp_ros.node.process.end_requests import heard_signals
+from dfp_ros.node.process.end_requests import collected_signals
 from dfp_ros.node.ros.start import join
 from dfp_ros.tools.evaluation.evaluator import Ended, Plan, RobotEvaluator
 from dfp_ros.tools.evaluation.result import EvaluationError, read_evaluation, RobotEvaluation
@@ -112,23 +110,8 @@ def main(args: list[str] | None = None) -> int:
         start.
     """
     asked = parse(args)
-    with _kept_signals() as signals:
+    with collected_signals() as signals:
         return _evaluate(asked, args, signals)
-
-
-@contextlib.contextmanager
-def _kept_signals() -> Iterator[list[int]]:
-    """Collect the signals that would end the process in the list that is returned."""
-    signals: list[int] = []
-    before = {number: signal.getsignal(number) for number in heard_signals()
-              if number != signal.SIGTSTP}
-    for number in before:
-        signal.signal(number, lambda number, _: signals.append(number))
-    try:
-        yield signals
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _evaluate(asked: argparse.Namespace, args: list[str] | None, signals: list[int]) -> int:

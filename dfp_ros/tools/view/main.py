@@ -29,11 +29,10 @@ publish_decisions:=true; otherwise they are those of ~/statistics, ten times a s
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 import contextlib
 import os
 from pathlib import Path
-import signal
 import sys
 import time
 from typing import Any
@@ -42,7 +41,7 @@ from dfp_ros.core.description.topic_name import is_topic_name
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.text.printable import printable
 from dfp_ros.node.parameters.files import own_words
-from dfp_ros.node.process.end_requests import heard_signals
+from dfp_ros.node.process.end_requests import collected_signals
 from dfp_ros.node.process.parent import AUTO, explain_orphan, read_kin
 from dfp_ros.tools.bags.reader import BagReader, RecordingError
 from dfp_ros.tools.view.rerun_log import RerunLog, summarise
@@ -173,22 +172,6 @@ def show_live(
     return log
 
 
-@contextlib.contextmanager
-def _kept_signals() -> Iterator[list[int]]:
-    """Collect the signals that would end the process in the list that is returned."""
-    signals: list[int] = []
-    before = {
-        number: signal.getsignal(number) for number in heard_signals()
-        if number != signal.SIGTSTP}
-    for number in before:
-        signal.signal(number, lambda number, _: signals.append(number))
-    try:
-        yield signals
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _show(asked: argparse.Namespace, args: list[str] | None, signals: list[int]) -> None:
     """Show a node or a recording."""
     def is_ended() -> bool:
@@ -227,7 +210,7 @@ def main(args: list[str] | None = None) -> int:
     asked = parse(args)
     with contextlib.suppress(OSError):
         os.nice(_NICE)
-    with _kept_signals() as signals:
+    with collected_signals() as signals:
         try:
             _show(asked, args, signals)
         except (ViewError, RecordingError, ValueError, OSError) as error:
