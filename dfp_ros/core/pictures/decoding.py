@@ -26,7 +26,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dfp_ros.core.description.picture_format import PictureFormat, PNG, RAW
+from dfp_ros.core.description.picture_format import JPEG, PictureFormat, PNG, RAW
+from dfp_ros.core.pictures.jpeg_file import DamagedJpeg, MISSING, read_jpeg
+from dfp_ros.core.pictures.png_file import read_png, SIGNATURE
 from dfp_ros.core.text.printable import printable, quoted
 
 # Numbers of a pixel, and type of each, by encoding.
@@ -36,6 +38,7 @@ _PIXELS = {
 # Modes of Pillow: colours, one gray value, and one number of 16 bits.
 _COLOURS, _GRAY, _DEPTH = ('RGB', 'RGBA'), ('L', 'LA'), ('I;16', 'I')
 _MODES = {PNG: (*_COLOURS, *_GRAY, *_DEPTH)}
+_BEGINNINGS = {JPEG: b'\xff\xd8\xff', PNG: SIGNATURE}
 # Length of an error of a decoder in a message.
 _LONGEST_ERROR = 200
 
@@ -96,32 +99,56 @@ def _decode_raw(message: Any, expected: PictureFormat) -> NDArray[Any]:
 
 def _decode_compressed(message: Any, expected: PictureFormat) -> NDArray[Any]:
     """Decode a sensor_msgs/CompressedImage."""
-    # Only robots with cameras need it.
-    from PIL import Image, UnidentifiedImageError
-    name = expected.encoding
+    name, content = expected.encoding, bytes(message.data)
+    if not content.startswith(_BEGINNINGS[name]):
+        raise PictureError(
+            f'a message has {len(content)} bytes that are not {name}; its format is '
+            f'{quoted(message.format)}')
     try:
-        with Image.open(BytesIO(bytes(message.data)), formats=(name.upper(),)) as opened:
-            # So far only its header was read.
-            _require_size(*opened.size, expected)
-            if opened.mode not in _MODES.get(name, (*_COLOURS, *_GRAY)):
-                raise PictureError(
-                    f'a {name} picture has the pixels {opened.mode!r} of Pillow, expected '
-                    f'{", ".join(_MODES.get(name, ("RGB", "L")))}')
-            opened.load()
-            pixels: NDArray[Any] = np.asarray(opened)
+        pixels = (_decode_png if name == PNG else _decode_jpeg)(content, expected)
     except PictureError:
         raise
-    except UnidentifiedImageError as error:
-        raise PictureError(
-            f'a message has {len(message.data)} bytes that are not {name}; its format is '
-            f'{quoted(message.format)}') from error
     except Exception as error:  # decoders raise anything at damaged data
         raise PictureError(
-            f'a {name} picture of {len(message.data)} bytes cannot be decoded: '
+            f'a {name} picture of {len(content)} bytes cannot be decoded: '
             f'{printable(error, _LONGEST_ERROR)}') from error
     if pixels.ndim == 3:
         return pixels[..., 0] if pixels.shape[2] == 2 else pixels[..., :3]
     return pixels.astype(np.uint16) if pixels.dtype.itemsize > 2 else pixels
+
+
+def _decode_png(content: bytes, expected: PictureFormat) -> NDArray[Any]:
+    """Decode a PNG."""
+    file = read_png(content)
+    _require_size(file.width, file.height, expected)
+    return _load(file.unpacked(), expected)
+
+
+def _decode_jpeg(content: bytes, expected: PictureFormat) -> NDArray[Any]:
+    """Decode a JPEG."""
+    file = read_jpeg(content)
+    pixels = _load(content, expected)
+    # The data of the last pixel are the last. A whole picture may end in this gray, too.
+    if (pixels[-1, -1] == MISSING).all() and (_load(file.probe(), expected) != pixels).any():
+        raise DamagedJpeg('its data end early')
+    return pixels
+
+
+def _load(content: bytes, expected: PictureFormat) -> NDArray[Any]:
+    """Have Pillow decode a picture."""
+    # Only robots with cameras need it.
+    from PIL import Image
+    name = expected.encoding
+    with Image.open(BytesIO(content), formats=(name.upper(),)) as opened:
+        # So far only its header was read.
+        _require_size(*opened.size, expected)
+        if opened.mode not in _MODES.get(name, (*_COLOURS, *_GRAY)):
+            raise PictureError(
+                f'a {name} picture has the pixels {opened.mode!r} of Pillow, expected '
+                f'{", ".join(_MODES.get(name, ("RGB", "L")))}')
+        opened.load()
+        pixels: NDArray[Any] = np.asarray(opened)
+    return pixels
 
 
 def _require_size(width: int, height: int, expected: PictureFormat) -> None:

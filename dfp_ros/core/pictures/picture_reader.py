@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+import warnings
 
 from dfp_ros.core.description.images import ImageEntry
 from dfp_ros.core.description.sources import Source
@@ -116,3 +117,5 @@ def _require_pillow(where: str) -> None:
             f'{where}: found a camera, whose pictures need Pillow, which is not installed; '
             'install the package python3-pil, or `pip install pillow`') from error
     Image.preinit()
+    # What a damaged file has beside its picture is no warning of the node's, one for each file.
+    warnings.filterwarnings('ignore', module=r'PIL\.')

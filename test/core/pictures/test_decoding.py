@@ -91,10 +91,6 @@ def bomb(kind: str, side: int) -> bytes:
         at = data.index(b'\xff\xc0') + 5
         return data[:at] + struct.pack('>HH', side, side) + data[at + 4:]
 
-    def chunk(name: bytes, content: bytes) -> bytes:
-        return struct.pack('>I', len(content)) + name + content + struct.pack(
-            '>I', zlib.crc32(name + content))
-
     return b'\x89PNG\r\n\x1a\n' + chunk(
         b'IHDR', struct.pack('>IIBBBBB', side, side, 8, 2, 0, 0, 0)) + chunk(
         b'IDAT', zlib.compress(bytes(1 << 20), 9)) + chunk(b'IEND', b'')
@@ -102,11 +98,33 @@ def bomb(kind: str, side: int) -> bytes:
 
 def hidden_bomb() -> bytes:
     """Make a picture of the right size with a text that decompresses to 64 MB."""
+    return with_chunk(b'zTXt', b'note\0\0' + zlib.compress(bytes(64 << 20), 9))
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    """Make a chunk of a PNG."""
+    return struct.pack('>I', len(content)) + name + content + struct.pack(
+        '>I', zlib.crc32(name + content))
+
+
+def with_chunk(name: bytes, content: bytes, count: int = 1) -> bytes:
+    """Make a picture with a further chunk after its header, once or several times."""
     data = encode(COLOURS, 'png')
-    content = b'note\0\0' + zlib.compress(bytes(64 << 20), 9)
-    text = struct.pack('>I', len(content)) + b'zTXt' + content + struct.pack(
-        '>I', zlib.crc32(b'zTXt' + content))
-    return data[:33] + text + data[33:]
+    return data[:33] + chunk(name, content) * count + data[33:]
+
+
+def png_of(rows: bytes) -> bytes:
+    """Make a picture of colours with these rows, each after its filter."""
+    return encode(COLOURS, 'png')[:33] + chunk(b'IDAT', zlib.compress(rows)) + chunk(b'IEND', b'')
+
+
+def many_scans() -> bytes:
+    """Make a progressive picture whose last scan comes again and again."""
+    out = BytesIO()
+    Image.fromarray(COLOURS).save(out, 'JPEG', progressive=True)
+    data = out.getvalue()
+    scan = data[data.rindex(b'\xff\xc4'):-2]
+    return data[:-2] + scan * 200 + b'\xff\xd9'
 
 
 def palette() -> bytes:
@@ -139,11 +157,25 @@ def palette() -> bytes:
      'cannot be decoded: .*truncated'),
     ('png', compressed(COLOURS, 'png', data=encode(COLOURS, 'png')[:-900]), 'cannot be decoded'),
     ('png', compressed(COLOURS, 'png', data=encode(COLOURS, 'png').replace(b'IDAT', b'IDAX')),
-     'bytes that are not png'),
+     'cannot be decoded: its data have 0 bytes of rows, expected 9264'),
+    ('png', compressed(COLOURS, 'png', data=png_of(bytes(9000))),
+     'its data have 9000 bytes of rows, expected 9264'),
+    ('png', compressed(COLOURS, 'png', data=png_of(bytes(64 << 20))),
+     'more than the 9264 bytes of its rows'),
+    ('png', compressed(COLOURS, 'png', data=with_chunk(b'acTL', struct.pack('>II', 2, 0))),
+     'is an animation, expected one picture'),
+    ('png', compressed(COLOURS, 'png', data=with_chunk(b'tEXt', b'', 30_000)),
+     'has more than 20000 parts'),
+    ('jpeg', compressed(COLOURS, 'jpeg', data=encode(COLOURS, 'jpeg')[:-300] + b'\xff\xd9'),
+     'its data end early'),
+    ('jpeg', compressed(GRAY, 'jpeg', data=encode(GRAY, 'jpeg')[:-99] + b'\xff\xd9'),
+     'its data end early'),
+    ('jpeg', compressed(COLOURS, 'jpeg', data=many_scans()), 'has more than 100 scans'),
+    ('jpeg', compressed(COLOURS, 'jpeg', data=b'\xff\xd8' + b'\xff\xfe\0\2' * 60_000),
+     'has more than 10000 segments'),
     ('jpeg', compressed(COLOURS, 'jpeg', data=bomb('jpeg', 9000)), 'is 9000 x 9000 pixels'),
     ('png', compressed(COLOURS, 'png', data=bomb('png', 9000)), 'is 9000 x 9000 pixels'),
     ('png', compressed(COLOURS, 'png', data=bomb('png', 60_000)), 'decompression bomb|60000 x 6'),
-    ('png', compressed(COLOURS, 'png', data=hidden_bomb()), 'cannot be decoded'),
     ('png', compressed(COLOURS, 'png', data=palette()), "has the pixels 'P' of Pillow"),
     ('jpeg', compressed(scene(1, (24, 32, 3)), 'jpeg'), 'is 32 x 24 pixels'),
     ('jpeg', compressed(COLOURS, 'jpeg', data=bytes(2 << 20)), 'has 2097152 bytes, expected at')])
@@ -156,6 +188,56 @@ def test_bad_pictures_are_named(encoding: str, message: Any, expected: str) -> N
         assert tracemalloc.get_traced_memory()[1] < 8 << 20
     finally:
         tracemalloc.stop()
+
+
+def test_what_is_beside_a_picture_is_left_alone() -> None:
+    """A text that would fill the memory is not looked at, and the picture is as it is."""
+    message = compressed(COLOURS, 'png', data=hidden_bomb())
+    tracemalloc.start()
+    try:
+        np.testing.assert_array_equal(decode(message, PictureFormat('png', 64, 48)), COLOURS)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize('options', [
+    {}, {'progressive': True}, {'subsampling': 0}, {'restart_marker_blocks': 1}])
+@pytest.mark.parametrize('size', [(64, 48), (61, 47), (1, 1)])
+@pytest.mark.parametrize('mode', ['RGB', 'L'])
+def test_a_gray_corner_is_a_picture(options: Any, size: tuple[int, int], mode: str) -> None:
+    """The gray that a decoder paints without data may as well be in the picture."""
+    pixels = scene(5, (size[1], size[0]))
+    pixels[-24:, -24:] = 128
+    picture, out = Image.fromarray(pixels).convert(mode), BytesIO()
+    picture.save(out, 'JPEG', **options)
+    found = decode(
+        compressed(pixels, 'jpeg', data=out.getvalue()), PictureFormat('jpeg', *size))
+    assert (found[-1, -1] == 128).all()
+    np.testing.assert_array_equal(found, np.asarray(Image.open(out)))
+
+
+def interlaced(pixels: NDArray[np.uint8]) -> bytes:
+    """Make an interlaced picture, which Pillow does not write."""
+    height, width = pixels.shape[:2]
+    rows = b''.join(
+        b'\0' + row.tobytes()
+        for left, top, right, down in (
+            (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
+            (0, 1, 1, 2))
+        for row in pixels[top::down, left::right] if len(row))
+    return b'\x89PNG\r\n\x1a\n' + chunk(
+        b'IHDR', struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 1)) + chunk(
+        b'IDAT', zlib.compress(rows)) + chunk(b'IEND', b'')
+
+
+@pytest.mark.parametrize('size', [(64, 48), (5, 3), (1, 1), (4, 1), (1, 9), (800, 600)])
+def test_interlaced_pictures(size: tuple[int, int]) -> None:
+    """Their rows are counted in seven passes."""
+    pixels = scene(3, (size[1], size[0], 3))
+    found = decode(
+        compressed(pixels, 'png', data=interlaced(pixels)), PictureFormat('png', *size))
+    np.testing.assert_array_equal(found, pixels)
 
 
 def test_a_picture_of_100_megapixels_is_not_even_copied() -> None:
