@@ -72,6 +72,8 @@ class Controller:
     :ivar limiter: Limits the commands.
     :ivar operator: The operator's stop.
     :ivar counts: Steps since the reset by reason, kept across a policy swap.
+    :ivar dead_man_steps: Steps since the reset in which a person held the dead-man, whether or not
+        the person commanded; those during the operator's stop do not count.
     """
 
     def __init__(
@@ -112,6 +114,7 @@ class Controller:
         self._has_commanded = False
         self._noted: dict[Reason, Finding] = {}
         self.counts: Counter[Reason] = Counter()
+        self.dead_man_steps = 0
 
     @property
     def outside(self) -> dict[str, int]:
@@ -166,6 +169,7 @@ class Controller:
         self._last_step = None
         self._has_commanded = False
         self.counts.clear()
+        self.dead_man_steps = 0
 
     def transfer_from(self, other: Controller) -> None:
         """
@@ -181,6 +185,7 @@ class Controller:
         for reason, noted in other._noted.items():
             self.note(reason, noted.text)
         self.counts.update(other.counts)
+        self.dead_man_steps += other.dead_man_steps
         self._monitors.transfer_from(other._monitors)
         self._builder = other._builder
         self._values = other._values
@@ -262,6 +267,8 @@ class Controller:
         grip, fault = self._person.look(now, samples, seen)
         if fault is not None:
             step.findings.append(fault)
+        if grip is not Grip.AWAY and not self.operator.is_stopped:
+            self.dead_man_steps += 1
         others = self._others.check(now, samples)
         if grip is Grip.COMMANDS and not step.stops:
             return self._follow_person(step, now, seen, others)

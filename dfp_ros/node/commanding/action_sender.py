@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 import importlib
 import threading
 import time
@@ -44,6 +45,8 @@ _LASTS = 1.0
 _FIELDS = {
     'control_msgs/action/FollowJointTrajectory': 'trajectory',
     'control_msgs/action/GripperCommand': 'command'}
+_NOT_THERE = (
+    CancelGoal.Response.ERROR_UNKNOWN_GOAL_ID, CancelGoal.Response.ERROR_GOAL_TERMINATED)
 _ENDS = {
     GoalStatus.STATUS_ABORTED: 'aborted', GoalStatus.STATUS_CANCELED: 'cancelled by another node'}
 
@@ -122,11 +125,12 @@ class ActionSender:
             begins = is_urgent and not self._was_urgent
             self._was_urgent = is_urgent
             numbers = decision.sent[part]
+            if not self._client.server_is_ready():
+                # Also if there is nothing to send: a gripper that has its goal may need another.
+                self._fail(f'there is no server of the action {self.topic_name}')
+                return
             if not begins and not self._is_due(
                     numbers, self._has_plans and decision.ahead is not None):
-                return
-            if not self._client.server_is_ready():
-                self._fail(f'there is no server of the action {self.topic_name}')
                 return
             if begins:
                 self._cancel(list(self._active))
@@ -203,11 +207,19 @@ class ActionSender:
         self._sent = None
 
     def _cancel(self, goals: list[bytes]) -> None:
-        """Ask the server to cancel goals of this node; nobody waits for its answer."""
+        """Ask the server to cancel goals of this node; nothing waits for its answer."""
         for identity in goals:
             request = CancelGoal.Request()
             request.goal_info.goal_id.uuid = np.frombuffer(identity, np.uint8)
-            self._canceller.call_async(request)
+            self._canceller.call_async(request).add_done_callback(
+                partial(self._cancelled, identity))
+
+    def _cancelled(self, identity: bytes, done: Any) -> None:
+        """Forget a goal that the server does not have: one that was restarted ends none."""
+        with self._lock:
+            if done.exception() is None and done.result() is not None and (
+                    done.result().return_code in _NOT_THERE) and identity in self._active:
+                self._active.remove(identity)
 
     def close(self) -> None:
         """Destroy the client."""

@@ -210,6 +210,7 @@ def _takeover(situation: Situation) -> tuple[StatusBuilder, dict[str, Any]]:
     return status, {
         'commander': commander.name.lower(), 'dead_man': takeover.dead_man.source,
         'steps_person': counts[Reason.PERSON],
+        'steps_dead_man': situation.loop.controller.dead_man_steps,
         **{f'person_{name}_age_ms': f'{age:.1f}' for name, age in ages.items()},
         **{f'person_{name}_topic': source.topic for name, source in takeover.sources.items()}}
 

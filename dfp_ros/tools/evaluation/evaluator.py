@@ -19,7 +19,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
-import json
 from pathlib import Path
 import socket
 import time
@@ -32,6 +31,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from dfp_ros.core.control.episode_marks import FAILURE, START, SUCCESS
+from dfp_ros.core.files.bounded_json import read_json
 from dfp_ros.core.text.printable import printable
 from dfp_ros.node.ros.qos import STATUS_QOS
 from dfp_ros.tools.episodes.manager_claim import ManagerClaim
@@ -184,7 +184,8 @@ class RobotEvaluator:
             which = f'episode {evaluation.counted} of {evaluation.asked}'
             if episode.person_steps:
                 which = (
-                    f'left out, as a person commanded {episode.person_steps} steps, an episode')
+                    f'left out, as a person held the dead-man for {episode.person_steps} steps, an '
+                    'episode')
             self._say(
                 f'{which}: {verdict} after {episode.seconds:.1f} s ({episode.ended_by}{held}); '
                 f'{evaluation.solved} solved so far')
@@ -361,7 +362,8 @@ class RobotEvaluator:
     def _take_status(self, message: String) -> None:
         """Store the policy node's status."""
         try:
-            status = json.loads(message.data)
+            # What the result could not be written with is not read.
+            status = read_json(message.data)
             policy_of(status), dict(status['robot']), dict(status['settings'])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             self._say('a status of the policy node cannot be read; it is ignored')
@@ -379,7 +381,8 @@ class RobotEvaluator:
                     self._held_because = printable(status.message, 300)
                 # The first report after a stop may have been sent before it.
                 self._is_reported = state in ('stopped', 'inactive')
-            steps = values.get('steps_person', '')
+            # A person who holds the dead-man of a robot that is held keeps the policy from acting.
+            steps = values.get('steps_dead_man', '')
             if status.name == f'{self._diagnosed}takeover' and steps.isdecimal():
                 found = int(steps[:9])
                 if found < (self._person_steps or 0):

@@ -38,7 +38,7 @@ class EvaluationError(ValueError):
 @dataclass(frozen=True)
 class RobotEpisode:
     """
-    One episode that ended; it counts if no person commanded the robot in it.
+    One episode that ended; it counts if no person held the dead-man in it.
 
     :param success: Whether it succeeded.
     :param seconds: Duration in s.
@@ -46,7 +46,8 @@ class RobotEpisode:
     :param ended_by: ``operator`` (a key), ``mark`` (a mark from another node) or ``time``.
     :param held: Number of diagnostics, one per second, that reported a held robot.
     :param held_because: Reason in the last of them.
-    :param person_steps: Number of control steps in which a person commanded the robot.
+    :param person_steps: Number of control steps in which a person held the dead-man, and so
+        commanded the robot, unless it was held.
     """
 
     success: bool

@@ -443,6 +443,13 @@ def test_a_person_moves_nothing_on_from_where_it_never_was(wanted: str) -> None:
         assert (found.state, found.commander) == (State.HOLD, Commanding.NOBODY)
         assert Reason.UNMEASURED in found.reason
         assert 'command[7] has stop: keep, was never commanded since the reset' in found.text
+    # The person commands nothing, and the policy neither.
+    assert cell.controller.counts[Reason.PERSON] == 0
+    assert cell.controller.dead_man_steps == 3
+    cell.controller.operator.stop('stopped')
+    cell.step()
+    cell.controller.operator.resume()
+    assert cell.controller.dead_man_steps == 3
     cell.hold(False)
     before = cell.step()
     assert before.commander is Commanding.POLICY

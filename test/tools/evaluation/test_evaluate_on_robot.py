@@ -33,6 +33,9 @@ from dfp_ros.tools.evaluation.result import EvaluationError, RobotEpisode, Robot
 
 POLICY = {'name': 'a', 'sha256': '1' * 64}
 ROBOT = {'name': 'r', 'sha256': '2' * 64}
+STATUS = {
+    'name': 'a', 'path': '/a.onnx', 'sha256': '1' * 64, 'robot': {'name': 'r'}, 'settings': {},
+    'spec': {'environment': 'none', 'period': 0.05, 'provenance': {}}}
 
 
 def evaluation(*successes: bool, asked: int = 5) -> RobotEvaluation:
@@ -173,6 +176,33 @@ def test_a_scene_of_another_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             running.close()
 
 
+def test_a_status_that_no_result_can_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers that are none, and nesting without an end, are said and ignored."""
+    pytest.importorskip('rclpy')
+    from std_msgs.msg import String
+
+    from dfp_ros.node.ros.domain import free_domain
+    from dfp_ros.node.ros.qos import STATUS_QOS
+    from dfp_ros.tools.evaluation import evaluator
+    from testing.processes.ros_processes import Peer
+    monkeypatch.setattr(evaluator, '_ANSWER', 0.5)
+    domain, said = free_domain(), []
+    good = json.dumps(STATUS)
+    with Peer(domain) as peer, Peer(domain) as other:
+        publisher = peer.node.create_publisher(String, 'other/policy', STATUS_QOS)
+        for bad in (good.replace('0.05', 'NaN'), good.replace('0.05', '[' * 9000), '{}', ''):
+            running = evaluator.RobotEvaluator(
+                other.node, evaluator.Plan(1, 0.0, '', 0.0, False, 'other'), str, bool,
+                said.append)
+            publisher.publish(String(data=bad))
+            with pytest.raises(EvaluationError, match="policy node 'other': not found"):
+                running.begin()
+            running.close()
+            assert said
+            assert set(said) == {'a status of the policy node cannot be read; it is ignored'}
+            said.clear()
+
+
 def _stand_in(words: Iterable[str], node: Any, status: dict[str, Any]) -> tuple[Any, list[str]]:
     """
     Offer the services of a policy node that answer with success, and publish its status.
@@ -214,11 +244,8 @@ def test_signals_are_heard_while_a_service_is_awaited(
     from dfp_ros.node.ros.domain import free_domain
     from testing.processes.ros_processes import NodeProcess, Peer
     domain = free_domain()
-    status = {
-        'name': 'a', 'path': '/a.onnx', 'sha256': '1' * 64, 'robot': {'name': 'r'}, 'settings': {},
-        'spec': {'environment': 'none', 'period': 0.05, 'provenance': {}}}
     with Peer(domain) as peer:
-        _, called = _stand_in([silent], peer.node, status)
+        _, called = _stand_in([silent], peer.node, STATUS)
 
         def spin(condition: Callable[[], object]) -> None:
             def held() -> object:
@@ -349,7 +376,7 @@ def test_a_person_who_takes_over_for_a_moment_is_noticed(tmp_path: Path) -> None
             with person:
                 peer.wait_for(lambda: 'a person commands' in policy.output)
             assert counting.wait(120) == 0, counting.output
-            assert 'left out, as a person commanded' in counting.output
+            assert 'left out, as a person held the dead-man' in counting.output
         policy.leave()
         robot.leave()
     found = robot_evaluation.read_evaluation(path)

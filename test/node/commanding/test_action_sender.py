@@ -1,0 +1,121 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Goals of actions: servers that come, go, and forget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+from action_msgs.srv import CancelGoal
+from rclpy.task import Future
+
+from dfp_ros.core.control.decision import Commanding, State
+from dfp_ros.core.description.commands import Stop
+from dfp_ros.node.commanding import action_sender
+from dfp_ros.node.commanding.action_sender import ActionSender, MOST_GOALS
+from dfp_ros.node.ros.domain import free_domain
+from testing.processes.ros_processes import Peer
+
+
+class Server:
+    """An action's client whose server accepts each goal, and never says that one has ended."""
+
+    def __init__(self, *_: object) -> None:
+        """Start with a server."""
+        self.is_there = True
+        self.goals: list[Any] = []
+
+    def server_is_ready(self) -> bool:
+        """Tell whether there is a server."""
+        return self.is_there
+
+    def send_goal_async(self, goal: Any, goal_uuid: Any) -> Future:
+        """Accept a goal at once."""
+        self.goals.append(goal)
+        future = Future()
+        future.set_result(SimpleNamespace(accepted=True, get_result_async=Future))
+        return future
+
+    def destroy(self) -> None:
+        """Do nothing."""
+
+
+@pytest.fixture(name='cell')
+def a_cell(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ActionSender, Server, Peer]]:
+    """Make a sender for a gripper, with a stand-in for its action's server."""
+    server = Server()
+    monkeypatch.setattr(action_sender, 'ActionClient', lambda *_: server)
+    monkeypatch.setattr(action_sender, '_LASTS', 0.0)
+    monkeypatch.setitem(sys.modules, 'control_msgs.action', SimpleNamespace(
+        GripperCommand=SimpleNamespace(Goal=dict)))
+    topic: Any = SimpleNamespace(
+        action='control_msgs/action/GripperCommand', topic='grip', trajectory='point',
+        goal_change=0.0, entries=[None], stop_of=lambda _: Stop.KEEP)
+    with Peer(free_domain()) as peer:
+        sender = ActionSender(peer.node, topic)
+        yield sender, server, peer
+        sender.close()
+
+
+def send(sender: ActionSender, number: float) -> None:
+    """Send a command of a running policy."""
+    writer: Any = SimpleNamespace(write=lambda sent, *_: float(sent[0]))
+    decision: Any = SimpleNamespace(
+        sent=np.array([number]), state=State.RUNNING, commander=Commanding.POLICY, ahead=None)
+    sender.send(writer, decision, 0, np.array([0]))
+
+
+def test_goals_that_a_server_has_forgotten(cell: tuple[ActionSender, Server, Peer]) -> None:
+    """A server that was restarted ends no goal of before; that is no reason to stop for ever."""
+    sender, server, peer = cell
+    asked = []
+
+    def answer(request: Any, response: Any) -> Any:
+        asked.append(bytes(request.goal_info.goal_id.uuid))
+        response.return_code = CancelGoal.Response.ERROR_UNKNOWN_GOAL_ID
+        return response
+
+    peer.node.create_service(CancelGoal, 'grip/_action/cancel_goal', answer)
+    peer.wait_for(sender._canceller.service_is_ready)
+    for i in range(2 * MOST_GOALS):
+        send(sender, float(i))
+        assert sender.fault == ''
+        # Each new goal has the one before cancelled.
+        peer.wait_for(lambda i=i: len(asked) >= i and len(sender._active) == 1)
+    assert len(server.goals) == 2 * MOST_GOALS
+
+
+def test_a_server_that_is_gone_while_nothing_changes(
+        cell: tuple[ActionSender, Server, Peer]) -> None:
+    """It is missed at once, and has the goal again when it is back."""
+    sender, server, _ = cell
+    send(sender, 0.5)
+    send(sender, 0.5)
+    assert len(server.goals) == 1
+    server.is_there = False
+    send(sender, 0.5)
+    assert sender.fault == 'there is no server of the action /grip'
+    server.is_there = True
+    send(sender, 0.5)
+    send(sender, 0.5)
+    assert sender.fault == ''
+    assert server.goals == [{'command': 0.5}] * 2
