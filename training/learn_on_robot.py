@@ -41,7 +41,7 @@ import tyro
 from dfp_ros.core.files.user_path import user_path
 from training.common.disk import make_folder, WriteError
 from training.common.error_line import error_line
-from training.learning.trainer import readiness
+from training.learning.trainer import checkpoint, readiness
 from training.learning.trainer.log import RunLog
 from training.learning.trainer.session import (
     disk_errors,
@@ -132,6 +132,8 @@ def learn(run: Path, out: Path, settings: LearnerSettings) -> int:
                 raise LearnerError(
                     f'{link.policy_node}: {rival} learns on this node already; end that one, or '
                     'name another node with --policy-node')
+            # A wrong name leaves no folder behind.
+            checkpoint.settings(run / CHECKPOINT)
             make_folder(out)
             _lock(out, stack)
             state, episodes = open_run(run, out, settings)

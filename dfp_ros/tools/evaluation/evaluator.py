@@ -184,8 +184,8 @@ class RobotEvaluator:
             which = f'episode {evaluation.counted} of {evaluation.asked}'
             if episode.person_steps:
                 which = (
-                    f'left out, as a person held the dead-man for {episode.person_steps} steps, an '
-                    'episode')
+                    f'left out, as a person held the dead-man for {episode.person_steps} steps, '
+                    'an episode')
             self._say(
                 f'{which}: {verdict} after {episode.seconds:.1f} s ({episode.ended_by}{held}); '
                 f'{evaluation.solved} solved so far')

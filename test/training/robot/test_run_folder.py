@@ -18,12 +18,14 @@ from __future__ import annotations
 from contextlib import ExitStack
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 pytest.importorskip('torch')
 pytest.importorskip('rclpy')
 
+from training import learn_on_robot
 from training.common.files import TableError
 from training.config import TrainConfig
 from training.learn_on_robot import _lock, LOCK
@@ -96,6 +98,23 @@ def test_the_lock_follows_no_link(tmp_path: Path) -> None:
     with ExitStack() as stack, pytest.raises(OSError, match='symbolic links'):
         _lock(tmp_path, stack)
     assert file.read_text() == 'precious'
+
+
+@pytest.mark.parametrize('is_there', [True, False])
+def test_a_folder_that_is_no_run_stays_as_it_is(
+        is_there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong name leaves no folder for the robot behind."""
+    monkeypatch.setattr(learn_on_robot, 'RobotLink', lambda *_: SimpleNamespace(
+        claim=lambda: '', close=lambda: None))
+    monkeypatch.setattr(learn_on_robot, 'step_aside', lambda *_: '')
+    run = tmp_path / 'run'
+    if is_there:
+        run.mkdir()
+    assert learn_on_robot.main([str(run)]) == 2
+    assert str(run / 'checkpoint.pt') in capsys.readouterr().err
+    assert run.exists() == is_there
+    assert not is_there or not list(run.iterdir())
 
 
 @pytest.mark.parametrize(('changed', 'updates', 'message'), [
