@@ -27,7 +27,7 @@ from dfp_ros.core.text.printable import printable
 #: Bounds of the input, larger than any URDF of one robot.
 LONGEST, MOST_JOINTS = 8 * 1024 * 1024, 10_000
 _MOVING = ('revolute', 'prismatic', 'continuous')
-# Elements that give limits, and elements that explain missing limits.
+# Elements that give limits, and the one of a joint that follows another.
 _PARTS = ('limit', 'safety_controller', 'mimic')
 _SPACE = ' \t\r\n\ufeff\x00'
 
@@ -218,6 +218,9 @@ def _read_joint(parts: Mapping[str, Mapping[str, str]]) -> JointLimits:
     if kind not in _MOVING:
         fault = f'is of type {kind!r}, expected one of {", ".join(_MOVING)}'
         return replace(unknown, position_fault=fault, velocity_fault=fault)
+    if fault := _following(parts):
+        # Its controller ignores commands, or they contradict those of the other.
+        return replace(unknown, position_fault=fault, velocity_fault=fault)
     low, high, position_fault = _read_range(kind, parts)
     velocity_fault = _missing(parts, 'velocity')
     try:
@@ -261,10 +264,15 @@ def _missing(parts: Mapping[str, Mapping[str, str]], *keys: str) -> str:
     if any(key in parts.get('limit', {}) for key in keys):
         return ''
     what = f'<limit> with {" or ".join(keys)}' if 'limit' in parts else '<limit>'
-    mimic = parts.get('mimic', {}).get('joint', '')
-    return f'has no {what}' + (
-        f'; it follows joint {mimic[:100]!r}, which has to be commanded in its place'
-        if mimic else '')
+    return f'has no {what}'
+
+
+def _following(parts: Mapping[str, Mapping[str, str]]) -> str:
+    """Describe which joint a joint follows; empty if it follows none."""
+    if 'mimic' not in parts:
+        return ''
+    other = parts['mimic'].get('joint', '')
+    return f'follows joint {other[:100]!r} (mimic), which has to be commanded in its place'
 
 
 def _number(attributes: Mapping[str, str], tag: str, name: str, default: str = '') -> float:
