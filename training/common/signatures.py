@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 PUBLIC_SUFFIX = '.pub'
 # Largest file of a key in bytes.
 _LARGEST = 4096
+_PUBLIC = b'-----BEGIN PUBLIC KEY-----'
 
 
 class SignatureError(ValueError):
@@ -62,6 +63,8 @@ def make_keys(path: Path) -> str:
     with _library():
         from cryptography.hazmat.primitives import serialization as form
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    if not path.name:
+        raise SignatureError(f'{path}: found a folder, expected the name of a file for the key')
     public = path.with_name(path.name + PUBLIC_SUFFIX)
     for each in (path, public):
         if os.path.lexists(each):
@@ -83,30 +86,39 @@ def read_private_key(path: Path) -> Ed25519PrivateKey:
     :raises SignatureError: If it cannot be used, or if others may read it.
     """
     with _library():
+        from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    def require_private(file: int) -> None:
+    mode = 0
+
+    def note_mode(file: int) -> None:
+        nonlocal mode
         mode = stat.S_IMODE(os.fstat(file).st_mode)
-        if mode & 0o077:
-            raise SignatureError(
-                f'private key {path}: others than its owner may use it (mode {mode:o}), expected '
-                f'mode 600; `chmod 600 {path}`, and make a new key if it may have been read')
     remedy = 'make one with `python -m training.sign keygen NAME`'
     try:
-        key = load_pem_private_key(read_regular(path, _LARGEST, require_private), None)
+        content = read_regular(path, _LARGEST, note_mode)
+        if content.startswith(_PUBLIC):
+            raise SignatureError(
+                f'private key {path}: found a public key, with which nothing can be signed; give '
+                f'the file without {PUBLIC_SUFFIX}')
+        key = load_pem_private_key(content, None)
     except OSError as error:
         raise SignatureError(
             f'private key {path}: cannot be read: {error.strerror}; {remedy}') from error
     except SignatureError:
         raise
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise SignatureError(
             f'private key {path}: found no private key in PEM without a password; '
             f'{remedy}') from error
     if not isinstance(key, Ed25519PrivateKey):
         raise SignatureError(
             f'private key {path}: found a key of another kind, expected Ed25519; {remedy}')
+    if mode & 0o077:
+        raise SignatureError(
+            f'private key {path}: others than its owner may use it (mode {mode:o}), expected '
+            f'mode 600; `chmod 600 {path}`, and make a new key if it may have been read')
     return key
 
 
@@ -120,7 +132,7 @@ def read_public_key(path: Path) -> bytes:
     """
     try:
         lines = read_regular(path, _LARGEST).decode().split('\n')
-        if lines[0] != '-----BEGIN PUBLIC KEY-----':
+        if lines[0] != _PUBLIC.decode():
             raise SettingsError('found no public key in PEM')
         (key,) = parse_keys(lines[1])
     except OSError as error:

@@ -99,6 +99,7 @@ def _require_regular(path: str | os.PathLike[str], found: os.stat_result, most: 
 
 def _too_large(path: str | os.PathLike[str], size: int, most: int) -> OSError:
     """Make the error for a file that is too large."""
-    return OSError(
-        errno.EFBIG, f'found {size / 1e6:.1f} MB or more, expected at most {most / 1e6:.1f} MB',
-        str(path))
+    unit, name = (1, 'bytes') if most < 1e5 else (1e6, 'MB')
+    return OSError(errno.EFBIG, (
+        f'found {size / unit:.{unit > 1:d}f} {name} or more, expected at most '
+        f'{most / unit:.{unit > 1:d}f} {name}'), str(path))

@@ -26,7 +26,7 @@ import weakref
 
 from dfp_ros.core.arrays import FloatArray, Pictures
 from dfp_ros.core.hung_calls import give_up
-from dfp_ros.core.policy.interface import ask, Chunk, Policy
+from dfp_ros.core.policy.interface import ask, Chunk, end_call, Policy
 
 
 class Call(Protocol):
@@ -154,12 +154,19 @@ class BackgroundInference:
                 target=_answer, args=(self.policy, self._calls, self._prepare, self._clock),
                 name='inference beside', daemon=True)
             self._thread.start()
-            weakref.finalize(self, self._calls.put, None)
+            weakref.finalize(self, _end, self.policy, self._calls, self._thread)
         self._last = call = ThreadCall(observation, noise, pictures)
         # The process can end while it goes on, or hangs.
         give_up(call.future)
         self._calls.put(call)
         return call
+
+
+def _end(
+        policy: Policy, calls: SimpleQueue[ThreadCall | None], thread: threading.Thread) -> None:
+    """End a thread, which would compute for ever if its call hangs."""
+    calls.put(None)
+    end_call(policy, thread)
 
 
 def _answer(

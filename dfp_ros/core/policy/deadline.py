@@ -23,7 +23,7 @@ import weakref
 
 from dfp_ros.core.arrays import FloatArray, Pictures
 from dfp_ros.core.hung_calls import give_up
-from dfp_ros.core.policy.interface import ask, Chunk, LateError, Policy
+from dfp_ros.core.policy.interface import ask, Chunk, end_call, LateError, Policy
 from dfp_ros.core.settings.node import Settings
 
 _Call = tuple[FloatArray, FloatArray, FloatArray | None, Pictures, 'Future[Chunk]']
@@ -70,7 +70,7 @@ class DeadlinePolicy:
             self._thread = threading.Thread(
                 target=_answer, args=(self._policy, self._calls), name='inference', daemon=True)
             self._thread.start()
-            weakref.finalize(self, self._calls.put, None)
+            weakref.finalize(self, _end, self._policy, self._calls, self._thread)
         self._last = Future()
         self._calls.put((observation, noise, state, pictures, self._last))
         try:
@@ -97,6 +97,12 @@ def with_deadline(policy: Policy, settings: Settings) -> Policy:
     if deadline and settings.safety.late_inference == 'hold':
         return DeadlinePolicy(policy, deadline)
     return policy
+
+
+def _end(policy: Policy, calls: SimpleQueue[_Call | None], thread: threading.Thread) -> None:
+    """End a thread, which would compute for ever if its call hangs."""
+    calls.put(None)
+    end_call(policy, thread)
 
 
 def _answer(policy: Policy, calls: SimpleQueue[_Call | None]) -> None:

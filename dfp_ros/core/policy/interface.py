@@ -16,7 +16,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from threading import Thread
+from typing import Protocol, runtime_checkable
 
 from dfp_ros.core.arrays import FloatArray, Pictures
 from dfp_ros.spec import PolicySpec
@@ -58,6 +59,15 @@ class Policy(Protocol):
         ...  # pragma: no cover
 
 
+@runtime_checkable
+class Ending(Protocol):
+    """Policy whose calls can be ended."""
+
+    def end_call(self, thread: Thread) -> None:
+        """End the call that a thread waits for, and let it begin no other."""
+        ...  # pragma: no cover
+
+
 class PolicyError(ValueError):
     """A policy file cannot be used, or its inference failed."""
 
@@ -80,3 +90,13 @@ def ask(
     if state is None:
         return policy.act(observation, noise)
     return policy.act(observation, noise, state)
+
+
+def end_call(policy: Policy, thread: Thread) -> None:
+    """
+    End the call of a policy that nobody waits for any more, if it can be ended.
+
+    :param thread: The thread that calls it, and will call it no more.
+    """
+    if isinstance(policy, Ending):
+        policy.end_call(thread)

@@ -17,9 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+import threading
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
+from onnxruntime import RunOptions
 
 from dfp_ros.core.arrays import FloatArray, Pictures
 from dfp_ros.core.policy.interface import Chunk
@@ -93,6 +96,10 @@ class IoBinding:
         self._pictures = dict(pictures or {})
         # Free arrays, by number of candidates.
         self._free: dict[int, list[_Arrays]] = {}
+        # Options of the calls that go on, by thread.
+        self._running: dict[threading.Thread, RunOptions] = {}
+        # Threads whose calls are ended, also those that have not begun.
+        self._ended: WeakSet[threading.Thread] = WeakSet()
 
     def run(
             self, observation: FloatArray, noise: FloatArray,
@@ -121,12 +128,30 @@ class IoBinding:
         if pictures:
             for array, picture in zip(arrays.pictures, pictures, strict=True):
                 array[0] = picture
-        call_with(self._pauses, self._session.run_with_iobinding, arrays.binding)
+        options, thread = RunOptions(), threading.current_thread()
+        self._running[thread] = options
+        if thread in self._ended:
+            options.terminate = True
+        try:
+            call_with(self._pauses, self._session.run_with_iobinding, arrays.binding, options)
+        finally:
+            del self._running[thread]
         chunk = Chunk(
             arrays.actions.copy(), arrays.value.item(), arrays.spread.item(),
             arrays.next_state[0].copy() if self._state_size else None)
         free.append(arrays)
         return chunk
+
+    def end_call(self, thread: threading.Thread) -> None:
+        """
+        Have a call, and each later one of the same thread, fail at the next node of the graph.
+
+        :param thread: The thread that made it.
+        """
+        self._ended.add(thread)
+        options = self._running.get(thread)
+        if options is not None:
+            options.terminate = True
 
     def _bind(self, candidates: int) -> _Arrays:
         """Allocate arrays for a call, and bind them."""

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from copy import copy
 import os
 from pathlib import Path
+from threading import Thread
 import time
 from typing import Any
 
@@ -154,6 +155,14 @@ class OnnxPolicy:
             return self._bound.run(observation, noise, state, pictures)
         except Exception as error:  # ONNX Runtime's own errors share no public base class
             raise PolicyError(f'policy {self.spec.name!r}: inference failed: {error}') from error
+
+    def end_call(self, thread: Thread) -> None:
+        """
+        End a call that may take for ever, as that of a graph with a loop may.
+
+        :param thread: The thread that made it, and makes no other.
+        """
+        self._bound.end_call(thread)
 
     def warm_up(self, candidates: int, calls: int = 20) -> NDArray[np.float64]:
         """

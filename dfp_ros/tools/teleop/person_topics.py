@@ -61,7 +61,9 @@ class PersonTopics:
         self._publishers = {
             name: node.create_publisher(made.message_type, takeover.sources[name].topic, _QOS)
             for name, made in self._sources.items()}
-        self.publish([0.0] * len(self._controls), is_held=False, sends=False)
+        # Also what leaves an output as it is.
+        for deflections in ([0.0] * len(self._controls), [each.rest for each in self._controls]):
+            self.publish(deflections, is_held=False, sends=False)
 
     @property
     def has_button(self) -> bool:
@@ -91,7 +93,15 @@ class PersonTopics:
             if minus is not None and number < 0:
                 # A pair of buttons.
                 reading, number = minus, -number
-            _write(messages[reading.source], reading, control.index, number)
+            try:
+                _write(messages[reading.source], reading, control.index, number)
+            except WholeNumberError as error:
+                raise DescriptionError(
+                    f'{control.entry.reading.where}: {control.entry.action}: found a target that '
+                    f'is read from {reading.path}, a whole number, which cannot leave the output '
+                    'as it is until it is asked for: it would be sent to 0 at the first key; read '
+                    'it from a number with a fraction, such as one of axes, or command it by '
+                    'increment') from error
         if self._dead_man.reading is not None:
             _write(messages[self._dead_man.source], self._dead_man.reading, 0, (
                 self._switch(is_held)))
@@ -161,13 +171,24 @@ def _write(message: Any, reading: FieldSelector, index: int, number: float) -> N
         holder = getattr(holder, step)
     name = str(steps[-1])
     kind = type(getattr(holder, name))
-    setattr(holder, name, kind(number > 0.5) if kind is bool else (
-        _whole(number) if kind is int else float(number)))
+    setattr(holder, name, _expressed(number, kind))
 
 
-def _whole(number: float) -> int:
-    """Round a number; NaN, which leaves an output as it is, has no whole number but 0."""
-    return 0 if math.isnan(number) else round(number)
+class WholeNumberError(ValueError):
+    """NaN, which leaves an output as it is, has no whole number."""
+
+
+def _expressed(number: float, kind: type) -> int | float:
+    """
+    Express a number in the type of a message's field.
+
+    :raises WholeNumberError: If it has none.
+    """
+    if kind is float:
+        return float(number)
+    if math.isnan(number):
+        raise WholeNumberError
+    return number > 0.5 if kind is bool else round(number)
 
 
 def _write_element(holder: Any, name: str, index: int, number: float) -> None:
@@ -177,7 +198,7 @@ def _write_element(holder: Any, name: str, index: int, number: float) -> None:
     whole = 'int' in kind
     found += [0 if whole else 0.0] * (index + 1 - len(found))
     try:
-        found[index] = _whole(number) if whole else float(number)
+        found[index] = _expressed(number, int if whole else float)
         setattr(holder, name, found)
     except (AssertionError, TypeError, IndexError) as error:
         raise DescriptionError(

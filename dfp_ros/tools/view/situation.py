@@ -147,6 +147,10 @@ class Situation:
 
     def _take_commands(self, row: Row) -> None:
         self.command, self.sent = fields(row, 'command'), fields(row, 'sent')
+        # Anybody may publish other fields with each message.
+        self.largest = {
+            name: sizes for name, sizes in self.largest.items()
+            if name in self.command or name in self.sent}
         for values in (self.command, self.sent):
             for name, vector in values.items():
                 sizes = np.abs(np.nan_to_num(vector, posinf=0.0, neginf=0.0))

@@ -76,7 +76,7 @@ def joint(kind: str, inside: str, name: str = 'wrist') -> str:
     ('revolute', '<limit lower="-1" upper="1" velocity="1_0"/>', 'velocity', "'1_0', expected a"),
     ('revolute', '<limit lower="-1" upper="1" velocity="\u0661"/>', 'velocity', 'expected a nu'),
     ('revolute', '<limit lower="-1" upper="nan" velocity="1"/>', 'position', "'nan', expected a"),
-    ('revolute', '<mimic joint="lift"/>', 'position', "follows joint 'lift' (mimic), which has to"),
+    ('revolute', '<mimic joint="lift"/>', 'position', "follows joint 'lift' (mimic), which"),
     ('revolute', '<mimic joint="lift"/><limit lower="-1" upper="1" velocity="1"/>', 'velocity',
      "follows joint 'lift' (mimic), which has to be commanded in its place"),
     ('revolute', '<limit lower="-1" upper="1" velocity="1"/><safety_controller k_velocity="0" '

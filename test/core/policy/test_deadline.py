@@ -16,16 +16,21 @@
 from __future__ import annotations
 
 import gc
+from pathlib import Path
 import threading
 
 import numpy as np
 import pytest
 
 from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.policy.background import BackgroundInference
 from dfp_ros.core.policy.deadline import DeadlinePolicy, with_deadline
 from dfp_ros.core.policy.interface import Chunk, LateError, PolicyError
+from dfp_ros.core.policy.onnx_policy import OnnxPolicy
+from dfp_ros.core.settings.execution import ExecutionSettings
 from dfp_ros.core.settings.node import Settings
 from dfp_ros.core.settings.safety import SafetySettings
+from testing.policies.endless_policy import write_endless_policy
 from testing.policies.small_policy import cube_spec
 
 OBSERVATION, NOISE = np.zeros(28, np.float32), np.zeros((1, 25), np.float32)
@@ -106,3 +111,32 @@ def test_its_thread_ends_with_it() -> None:
     gc.collect()
     thread.join(60)
     assert not thread.is_alive()
+
+
+@pytest.mark.parametrize('kind', ['waited for', 'beside'])
+def test_a_call_without_end_is_ended_with_it(kind: str, tmp_path: Path) -> None:
+    """Each swap away from a policy that hangs would leave a thread that computes for ever."""
+    spec = cube_spec()
+    policy = OnnxPolicy(
+        write_endless_policy(tmp_path / 'endless.onnx', spec, place=0),
+        ExecutionSettings(unbounded_operators='Loop'))
+    noise = np.zeros((1, spec.noise_size), np.float32)
+    asked = DeadlinePolicy(policy, 0.1) if kind == 'waited for' else BackgroundInference(policy)
+    if isinstance(asked, DeadlinePolicy):
+        with pytest.raises(LateError):
+            asked.act(OBSERVATION + 1, noise)
+        last = asked._last
+    else:
+        last = asked.ask(OBSERVATION + 1, noise).future
+    thread = asked._thread
+    assert thread is not None
+    assert last is not None
+    assert not last.done()
+    # Another user of the same policy is not disturbed.
+    other = DeadlinePolicy(policy, 60.0)
+    del asked
+    gc.collect()
+    assert other.act(OBSERVATION, noise).actions.shape == (spec.horizon, spec.action_size)
+    thread.join(60)
+    assert not thread.is_alive()
+    assert 'terminate' in str(last.exception(0))

@@ -37,7 +37,7 @@ from std_msgs.msg import Float64MultiArray
 from dfp_ros.core.control.decision import Commanding
 from dfp_ros.core.control.decision_row import read_decision, RecordedDecision
 from dfp_ros.core.description.robot import load_robot_description, RobotDescription
-from dfp_ros.core.description.takeover import INCREMENT, VELOCITY
+from dfp_ros.core.description.takeover import INCREMENT, TARGET, VELOCITY
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.observation.field import ObservationField
 from dfp_ros.node.messages.source_reader import SourceReader
@@ -61,7 +61,7 @@ def shipped(name: str) -> RobotDescription:
 
 def with_pad() -> RobotDescription:
     """Describe a robot whose person has a pad, with a button, a dead zone and pairs of buttons."""
-    robot = meaning(taken_over(), 'joint_positions', VELOCITY)
+    robot = meaning(meaning(taken_over(), 'joint_positions', VELOCITY), 'grip', INCREMENT)
     assert robot.takeover is not None
     return replace(robot, takeover=replace(robot.takeover, entries=tuple(
         replace(entry, reading=replace(entry.reading, low=(-0.1,), high=(0.1,)))
@@ -116,7 +116,7 @@ def test_what_is_published_is_what_is_read(
 
 
 def test_a_gripper_that_nobody_asked_for_is_left_as_it_is(peer: Peer) -> None:
-    """Not sent to 0 with the first key for another output; a whole number cannot say so."""
+    """Not sent to 0 with the first key for another output."""
     robot = shipped('panda_joint')
     controls = find_controls(robot)
     keys, stick = HeldKeys(controls, release_after=1.0), LastAsked(controls)
@@ -130,9 +130,14 @@ def test_a_gripper_that_nobody_asked_for_is_left_as_it_is(peer: Peer) -> None:
     heard = peer.collect(Float64MultiArray, 'teleop/gripper')
     peer.wait_for(lambda: topics.publish(keys.deflections(0.0)) or heard)
     assert math.isnan(heard[0].data[0])
-    pad = with_pad()
-    topics = PersonTopics(peer.node, pad, find_controls(pad))
-    topics.publish([control.rest for control in find_controls(pad)])
+
+
+def test_a_gripper_that_cannot_be_left_as_it_is(peer: Peer) -> None:
+    """A target that is read from whole numbers would be 0 with the first key of another."""
+    pad = meaning(with_pad(), 'grip', TARGET)
+    with pytest.raises(DescriptionError, match=(
+            r'grip: found a target that is read from buttons\[0\], a whole number, which cannot')):
+        PersonTopics(peer.node, pad, find_controls(pad))
 
 
 def test_what_keys_cannot_give(peer: Peer) -> None:
