@@ -38,6 +38,7 @@ from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.text.printable import listed, printable, TEXT
 from dfp_ros.node.parameters.files import own_words
 from dfp_ros.tools.adopt.adoption import AdoptError, Adoption, read_adoption
+from dfp_ros.tools.adopt.child_process import run_in_child
 from dfp_ros.tools.adopt.draft import Draft, draft_of_graph
 from dfp_ros.tools.adopt.foreign_model import ForeignModel, load_foreign_model
 from dfp_ros.tools.adopt.foreign_yaml import read_foreign_yaml
@@ -186,7 +187,8 @@ def main(args: list[str] | None = None) -> int:
     asked = parse(args)
     # Inference of a foreign graph may take for ever.
     with ended_by_interrupts():
-        return _adopt(asked)
+        # A program that calls this function may have threads, which a copy of it would lack.
+        return run_in_child(lambda: _adopt(asked)) if args is None else _adopt(asked)
 
 
 def _adopt(asked: argparse.Namespace) -> int:

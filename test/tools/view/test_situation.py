@@ -19,6 +19,7 @@ import math
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dfp_ros.core.control.decision import Commanding, State
@@ -51,6 +52,9 @@ def test_rows_fill_it() -> None:
     assert situation.sent['velocity'].tolist() == [-0.7, 0.0]
     assert situation.largest['velocity'].tolist() == pytest.approx([0.7, 0.2])
     assert situation.largest['grip'].tolist() == [3.0]
+    # Nor are fields kept that are not published any more: anybody may publish others each time.
+    situation._take_commands({'sent/other': np.ones(1)})
+    assert set(situation.largest) == {'other'}
 
 
 @pytest.mark.parametrize(('state', 'reason', 'commander'), [

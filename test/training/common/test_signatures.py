@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-import os
+import base64
 from pathlib import Path
 import shutil
 import stat
@@ -28,6 +28,9 @@ from dfp_ros.resources import make_trust
 from testing.policies.small_policy import write_policy
 
 pytest.importorskip('cryptography')
+
+from cryptography.hazmat.primitives import serialization as form
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from training.common.signatures import read_private_key, SignatureError
 from training.common.signatures import sign as sign_file
@@ -84,8 +87,22 @@ def test_what_is_no_key(
         key: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each with its own words, and without a traceback."""
     policy = write_policy(tmp_path / 'a.onnx')
-    os.chmod(f'{key}.pub', 0o600)
-    assert 'found no private key in PEM' in said(capsys, 2, 'sign', f'{key}.pub', policy)
+    # Whatever its mode.
+    assert 'found a public key, with which nothing can be' in said(
+        capsys, 2, 'sign', f'{key}.pub', policy)
+    (tmp_path / 'curve').write_bytes(ec.generate_private_key(ec.SECP256K1()).private_bytes(
+        form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption()))
+    assert 'found a key of another kind' in said(capsys, 2, 'sign', tmp_path / 'curve', policy)
+    # A curve that no library knows.
+    content = (tmp_path / 'curve').read_bytes()
+    lines = content.split(b'\n')
+    der = base64.b64decode(b''.join(lines[1:-2])).replace(
+        bytes.fromhex('2b8104000a'), bytes.fromhex('2b8104007f'))
+    (tmp_path / 'curve').write_bytes(b'\n'.join(
+        [lines[0], base64.b64encode(der), *lines[-2:]]))
+    assert 'found no private key in PEM' in said(capsys, 2, 'sign', tmp_path / 'curve', policy)
+    for name in ('', '.', '/'):
+        assert 'found a folder, expected the name of a file' in said(capsys, 2, 'keygen', name)
     assert 'found no public key of Ed25519' in said(capsys, 2, 'verify', key, policy)
     assert 'cannot be read' in said(capsys, 2, 'sign', tmp_path / 'none', policy)
     key.chmod(0o640)
@@ -94,6 +111,9 @@ def test_what_is_no_key(
     (tmp_path / 'text.onnx').write_text('no policy')
     assert 'text.onnx' in said(capsys, 2, 'sign', key, tmp_path / 'text.onnx')
     assert not list(tmp_path.glob('*.sig'))
+    (tmp_path / 'a.onnx.sig').write_bytes(bytes(65))
+    assert 'found 65 bytes or more, expected at most 64 bytes' in said(
+        capsys, 1, 'verify', f'{key}.pub', policy)
 
 
 def test_a_file_that_changed_is_not_signed(key: Path, tmp_path: Path) -> None:
