@@ -16,23 +16,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from dfp_ros.core.arrays import FloatArray
 
 # Of the format and of the operators; every ONNX Runtime that this package supports reads them.
 _IR_VERSION, _OPERATORS = 8, 13
-_FLOAT = 1
+_FLOAT, _UINT8 = 1, 2
 
 
 def write_constant_model(
         inputs: Mapping[str, Sequence[int | str]], outputs: Mapping[str, FloatArray],
-        metadata: Mapping[str, str]) -> bytes:
+        metadata: Mapping[str, str], pictures: Mapping[str, Sequence[int]] = MappingProxyType({}),
+) -> bytes:
     """
     Write a model that ignores its inputs.
 
     :param inputs: Shapes by name; a text is the name of a dimension of any size.
     :param outputs: The answers by name, float32.
     :param metadata: Keys and values of the model's metadata.
+    :param pictures: Shapes of further inputs, uint8, by name.
     :return: The bytes of the ONNX file (onnx.proto of ONNX 1.9: ModelProto, GraphProto, NodeProto,
         TensorProto, ValueInfoProto), the same for the same arguments.
     """
@@ -45,6 +48,8 @@ def write_constant_model(
             2, _FLOAT) + _part(8, _stored(name)) + _part(9, array.astype('<f4').tobytes()))
     for name, shape in inputs.items():
         graph += _part(11, _value(name, shape))
+    for name, sizes in pictures.items():
+        graph += _part(11, _value(name, sizes, _UINT8))
     for name, array in outputs.items():
         graph += _part(12, _value(name, array.shape))
     model = _number(1, _IR_VERSION) + _part(7, graph) + _part(
@@ -59,12 +64,12 @@ def _stored(name: str) -> str:
     return f'{name}_values'
 
 
-def _value(name: str, shape: Sequence[int | str]) -> bytes:
+def _value(name: str, shape: Sequence[int | str], kind: int = _FLOAT) -> bytes:
     """Write the ValueInfoProto of an input or output."""
     sizes = b''.join(
         _part(1, _part(2, size) if isinstance(size, str) else _number(1, size))
         for size in shape)
-    return _part(1, name) + _part(2, _part(1, _number(1, _FLOAT) + _part(2, sizes)))
+    return _part(1, name) + _part(2, _part(1, _number(1, kind) + _part(2, sizes)))
 
 
 def _number(field: int, value: int) -> bytes:

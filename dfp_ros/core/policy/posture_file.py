@@ -99,6 +99,6 @@ def _make_file(spec: PolicySpec) -> PolicyFile:
     content = write_constant_model(
         {'observation': (1, spec.observation_size), 'noise': ('candidates', spec.noise_size)},
         {'action_chunk': actions, 'value': none, 'spread': none},
-        {METADATA_KEY: spec.to_json()})
+        {METADATA_KEY: spec.to_json()}, {image.name: (1, *image.shape) for image in spec.images})
     return PolicyFile(
         Path(spec.name), content, hashlib.sha256(content).hexdigest(), spec, is_on_disk=False)

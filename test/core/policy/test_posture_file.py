@@ -29,6 +29,7 @@ from dfp_ros.core.policy.onnx_metadata import read_model
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.policy.posture_file import posture_file, recorded_posture
 from dfp_ros.spec import ActionField, METADATA_KEY, ObservationField, PolicySpec
+from dfp_ros.spec_images import ImageField
 
 SPEC = PolicySpec(
     name='usual', environment='none', period=0.02, horizon=4, state_size=3, candidates=8,
@@ -55,6 +56,19 @@ def test_its_answer(candidates: int) -> None:
             ActionScale.of_policy(file.spec).command(chunk.actions), [[0.3, -1.0, 0.0]] * 4,
             atol=1e-6)
         assert (chunk.value, chunk.spread, chunk.state) == (0.0, 0.0, None)
+
+
+def test_the_posture_of_a_policy_that_sees() -> None:
+    """It takes the pictures, and looks at none."""
+    images = (ImageField('wrist', 5, 4, 'rgb'), ImageField('far', 2, 3, 'depth', 0.1, 2.0))
+    file = posture_file(HOME, replace(SPEC, images=images))
+    onnx.checker.check_model(onnx.load_from_string(file.content), full_check=True)
+    policy = OnnxPolicy(file, candidates=1)
+    chunk = policy.act(
+        np.zeros(2, np.float32), np.ones((1, file.spec.noise_size), np.float32),
+        pictures=tuple(np.zeros(image.shape, np.uint8) for image in images))
+    np.testing.assert_allclose(
+        ActionScale.of_policy(file.spec).command(chunk.actions), [[0.3, -1.0, 0.0]] * 4, atol=1e-6)
 
 
 def test_it_is_made_again_from_a_recording() -> None:
