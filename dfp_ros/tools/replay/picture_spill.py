@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+import os
 import tempfile
 
 import numpy as np
@@ -24,8 +25,12 @@ from dfp_ros.core.arrays import PixelArray
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.pictures.picture import Picture
 
-# Bytes of a file; it needs disk space only for what is written.
-_CHUNK = 256 << 20
+# Bytes of a file.
+_CHUNK = 32 << 20
+
+
+class SpillError(ValueError):
+    """The disk has no space for pictures; the message says where."""
 
 
 class PictureSpill:
@@ -41,7 +46,11 @@ class PictureSpill:
         self._used = 0
 
     def keep(self, sample: Sample) -> Sample:
-        """Return a sample whose pictures are in a file."""
+        """
+        Return a sample whose pictures are in a file.
+
+        :raises SpillError: If there is no space for it.
+        """
         return replace(sample, values={
             name: self._move(value) if isinstance(value, Picture) else value
             for name, value in sample.values.items()})
@@ -50,13 +59,29 @@ class PictureSpill:
         """Move the pixels of a picture."""
         size = picture.pixels.nbytes
         if self._used + size > len(self._chunk):
-            with tempfile.TemporaryFile() as file:
-                # The mapping has a descriptor of its own.
-                self._chunk = np.memmap(file, np.uint8, 'w+', shape=(max(_CHUNK, size),))
-            self._used = 0
+            self._chunk, self._used = _make_chunk(max(_CHUNK, size)), 0
         place = self._chunk[self._used:self._used + size]
         self._used += size
         place[:] = picture.pixels.reshape(-1)
         pixels = np.asarray(place).reshape(picture.pixels.shape)
         pixels.flags.writeable = False
         return replace(picture, pixels=pixels)
+
+
+def _make_chunk(size: int) -> PixelArray:
+    """
+    Make a file without a name, mapped into memory.
+
+    :raises SpillError: If there is no space for it.
+    """
+    try:
+        with tempfile.TemporaryFile() as file:
+            # Space that is missing would end the process only when a picture is written.
+            os.posix_fallocate(file.fileno(), 0, size)
+            # The mapping has a descriptor of its own.
+            return np.memmap(file, np.uint8, 'r+', shape=(size,))
+    except OSError as error:
+        raise SpillError(
+            f'the pictures of a recording need {size / 1e6:.0f} MB of temporary space, and '
+            f'{tempfile.gettempdir()} has none ({error.strerror}); set TMPDIR to a folder with '
+            'space') from error

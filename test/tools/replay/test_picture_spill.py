@@ -15,7 +15,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+import subprocess
+import sys
 import tempfile
 
 import numpy as np
@@ -24,6 +27,7 @@ import pytest
 pytest.importorskip('PIL')
 
 from dfp_ros.tools.replay.picture_spill import PictureSpill
+from testing import ROOT
 from testing.fixtures.cameras import camera_robot, camera_samples
 
 ROBOT = camera_robot()
@@ -59,3 +63,24 @@ def test_a_sample_without_a_picture() -> None:
     """One that cannot be read has nothing to move."""
     sample = camera_samples(ROBOT, 10**9)['arm']
     assert PictureSpill().keep(sample) == sample
+
+
+def test_a_disk_that_is_full(tmp_path: Path) -> None:
+    """It is said; a mapped file without space would end the process (SIGBUS)."""
+    code = (
+        'import resource, signal\n'
+        'from testing.fixtures.cameras import camera_robot, camera_samples\n'
+        'from dfp_ros.tools.replay.picture_spill import PictureSpill, SpillError\n'
+        # Files cannot grow: as on a disk without space, a hole cannot be filled.
+        'signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n'
+        'sample = camera_samples(camera_robot(), 10**9)["wrist_camera"]\n'
+        'resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n'
+        'try:\n'
+        '    PictureSpill().keep(sample)\n'
+        'except SpillError as error:\n'
+        '    print(error)\n')
+    found = subprocess.run(
+        [sys.executable, '-c', code], cwd=ROOT, env={**os.environ, 'TMPDIR': str(tmp_path)},
+        text=True, capture_output=True, check=False)
+    assert f'and {tmp_path} has none' in found.stdout, found.stderr
+    assert 'set TMPDIR to a folder with space' in found.stdout
