@@ -22,7 +22,7 @@ from typing import Any
 from dfp_ros.core.description.unfilled import MARK
 from dfp_ros.tools.describe.scaffold_joints import by_unit, Joint
 from dfp_ros.tools.describe.scaffold_sources import JOINT_STATE, MOST_JOINTS, read_names
-from dfp_ros.tools.describe.scaffold_text import line, listing, pair, unique
+from dfp_ros.tools.describe.scaffold_text import flow, line, listing, pair, unique
 from dfp_ros.tools.describe.survey import PublishedTopic, TakenTopic
 
 TRAJECTORY, TWIST = 'trajectory_msgs/msg/JointTrajectory', 'geometry_msgs/msg/Twist'
@@ -52,7 +52,7 @@ def write_command(
     :param sources: Sources by name, one of which measures the position.
     :param joints: Joints of the URDF.
     """
-    lines = line(2, f'{name}:', f'{listing(topic.subscribers)} listens')
+    lines = line(2, f'{flow(name)}:', f'{listing(topic.subscribers)} listens')
     if topic.publishers:
         lines += line(4, (
             f'# {listing(topic.publishers)} publishes it now: end that before a policy does.'))
@@ -65,7 +65,7 @@ def write_command(
     if topic.type.startswith('geometry_msgs/msg/Pose'):
         return [*lines, *_pose(action)]
     return [
-        *lines, *_unknown_kind(), *line(4, 'fields:'), *line(6, f'- action: {action}'),
+        *lines, *_unknown_kind(), *line(4, 'fields:'), *pair(6, '- action', action),
         *pair(8, 'unit', MARK), *pair(8, 'path', 'data'),
         *pair(8, 'limit', MARK, 'command for an action of 1')]
 
@@ -84,7 +84,7 @@ def _twist(name: str, path: str, kind: str) -> list[str]:
     for word, unit, member, wheels in (
             ('velocity', 'm/s', 'linear', '[x]'), ('turn_rate', 'rad/s', 'angular', '[z]')):
         lines += [
-            *line(6, f'- action: {name}_{word}'), *pair(8, 'unit', unit),
+            *pair(6, '- action', f'{name}_{word}'), *pair(8, 'unit', unit),
             *pair(8, 'path', f'{path}{member}'), *pair(
                 8, 'components', MARK,
                 f'components of [x, y, z] that it takes; {wheels} for two driven wheels'),
@@ -103,7 +103,7 @@ def _pose(name: str) -> list[str]:
             ('rotation', '1', 'pose.orientation', {'rotation': 'rotation_6d'},
              {'transform': 'rotation_6d'})):
         lines += [
-            *line(6, f'- action: {name}_{word}'), *pair(8, 'unit', unit), *pair(8, 'path', path),
+            *pair(6, '- action', f'{name}_{word}'), *pair(8, 'unit', unit), *pair(8, 'path', path),
             *(text for key, value in picks.items() for text in pair(8, key, value)),
             *pair(8, 'measured', {'source': MARK, 'path': path, **measured},
                   'source: measured pose in the same frame'),
@@ -135,7 +135,7 @@ def _joints(
         word = {'rad': '_angles', 'm': '_travels'}[unit] if len(groups) > 1 else ''
         said = _UNITS[interface].get(unit) if is_known else None
         lines += [
-            *line(6, f'- action: {name}{word or "_targets"}'),
+            *pair(6, '- action', name + (word or '_targets')),
             *pair(8, 'unit', said or MARK, '' if said else 'rad or m; velocities: rad/s or m/s'),
             *pair(8, 'path', path)]
         if is_array:

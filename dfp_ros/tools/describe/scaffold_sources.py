@@ -92,7 +92,7 @@ def can_be_read(topic: PublishedTopic) -> bool:
 
 def write_source(name: str, topic: PublishedTopic) -> list[str]:
     """Write one source."""
-    lines = line(2, f'{name}:', f'published by {listing(topic.publishers)}')
+    lines = line(2, f'{flow(name)}:', f'published by {listing(topic.publishers)}')
     frame = getattr(getattr(topic.message, 'header', None), 'frame_id', '')
     lines += [*pair(4, 'topic', topic.topic), *pair(4, 'type', topic.type)]
     # Joint positions have no frame, and several drivers may set different ones.

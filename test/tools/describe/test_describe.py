@@ -145,6 +145,19 @@ def test_names_from_outside_are_no_yaml() -> None:
     assert '\x1b' not in text
 
 
+@pytest.mark.parametrize('word', ['on', 'no', 'null', 'true', '_12', '_0x1f', '_1_0'])
+def test_topics_whose_names_are_values_in_yaml(word: str) -> None:
+    """They stay text."""
+    heard = PublishedTopic(f'arm/{word}', 'std_msgs/msg/Float64', ('/driver',), rate=10.0)
+    text = write_scaffold(survey(published=(heard,), taken=(TakenTopic(
+        f'{word}/commands', 'std_msgs/msg/UInt8', ('/x',)),)), 'arm')
+    found, name = yaml.safe_load(text), word.strip('_')
+    assert list(found['sources']) == [name]
+    assert found['observation'][0]['source'] == name
+    assert list(found['commands']) == [name]
+    assert found['commands'][name]['fields'][0]['action'] == name
+
+
 def test_a_robot_that_is_not_there_is_no_description() -> None:
     """There is no publisher, or no subscriber."""
     with pytest.raises(ScaffoldError, match='no command topic with a subscriber within'):
