@@ -66,10 +66,11 @@ OPERATOR, DEMO, VIEW = 'scripted_operator', 'demo', 'view'
 
 #: Calls, by file and expression of the name.
 NAMES: dict[tuple[str, str], tuple[Entry, ...]] = {
-    ('dfp_ros/node/commanding/action_sender.py', "f'{topic.topic}/_action/cancel_goal'"): (Entry(
-        POLICY, 'Actions of the robot description',
-        'Goals of FollowJointTrajectory or GripperCommand, and their cancellation.',
-        "the description's"),),
+    ('dfp_ros/node/commanding/action_sender.py', "f'{self.topic_name}/_action/cancel_goal'"): (
+        Entry(
+            POLICY, 'Actions of the robot description',
+            'Goals of FollowJointTrajectory or GripperCommand, and their cancellation.',
+            "the description's"),),
     ('dfp_ros/node/commanding/command_publishers.py', 'topic.topic'): (Entry(
         POLICY, 'Command topics of the robot description', 'Commands, one each tick.',
         "the description's"),),

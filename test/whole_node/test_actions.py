@@ -83,6 +83,8 @@ def test_goals(packages: dict[str, str], tmp_path: Path) -> None:
     """
     Trajectories of positions alone, a gripper that moves when it has to, and faults of the server.
 
+    The action of the gripper is remapped: goals go where the user said.
+
     A stop, and a person, have the goal before cancelled; what is refused or aborted holds the
     robot, with its reason; and everything is replayed bit for bit.
     """
@@ -92,7 +94,8 @@ def test_goals(packages: dict[str, str], tmp_path: Path) -> None:
         behave = peer.node.create_publisher(String, 'behave', 10)
         with NodeProcess('testing.processes.action_robot', domain, **packages) as robot, \
                 NodeProcess('dfp_ros.policy_node', domain, '--ros-args', *arguments(
-                    policy, robot=ROBOT, publish_decisions='true'), **packages) as node, \
+                    policy, robot=ROBOT, publish_decisions='true'), '-r',
+                    'gripper_controller/gripper_cmd:=hand/gripper_cmd', **packages) as node, \
                 NodeProcess('dfp_ros.tools.recording.recorder', domain, '--ros-args', '-p',
                             f'robot:={ROBOT}', '-p', f'out:={bag}', **packages) as recorder:
 

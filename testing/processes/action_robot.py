@@ -14,7 +14,9 @@
 """
 Arm and gripper that take goals of actions, as the controllers of ros2_control do.
 
-It needs the packages of :mod:`testing.messages.packages`, so it runs in a process of its own.
+The description of the tests names the gripper's action ``gripper_controller/gripper_cmd``, which
+the policy node has to be started with a remapping of. It needs the packages of
+:mod:`testing.messages.packages`, so it runs in a process of its own.
 What it is to do comes as words on ``behave``: ``follow``, ``refuse``, ``abort``; what happens is
 said as JSON on ``said``.
 """
@@ -58,7 +60,7 @@ class ActionRobot(Node):
                 cancel_callback=self.cancel)
             for kind, name in (
                 (FollowJointTrajectory, 'arm_controller/follow_joint_trajectory'),
-                (GripperCommand, 'gripper_controller/gripper_cmd'))]
+                (GripperCommand, 'hand/gripper_cmd'))]
         self.create_timer(_STEP, self.step)
 
     def behave(self, message: String) -> None:

@@ -84,10 +84,12 @@ class ActionSender:
         self._has_plans = topic.trajectory == CHUNK
         self._keeps = all(topic.stop_of(entry) is Stop.KEEP for entry in topic.entries)
         self._node = node
+        # A client's name is not remapped with the action's: goals would go to the robot of which
+        # the user said that it is not to be commanded.
         self.topic_name = node.resolve_topic_name(topic.topic)
-        self._client = ActionClient(node, kind, topic.topic)
+        self._client = ActionClient(node, kind, self.topic_name)
         self._canceller = node.create_client(
-            CancelGoal, f'{topic.topic}/_action/cancel_goal')
+            CancelGoal, f'{self.topic_name}/_action/cancel_goal')
         self._lock = threading.RLock()
         self._sent: NDArray[np.float64] | None = None
         self._was_urgent = False

@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dfp_ros.core.text.printable import printable
+
 # Largest number of parts, and of numbers, of a row; a robot with 100 sources has fewer.
 _MOST_PARTS, _MOST_NUMBERS = 2_000, 100_000
 
@@ -65,7 +67,8 @@ def number(row: Row, label: str) -> float:
 
 
 def fields(row: Row, kind: str) -> dict[str, NDArray[np.float64]]:
-    """Return the parts ``kind/FIELD`` by field."""
+    """Return the parts ``kind/FIELD`` by field, whose names anybody may publish."""
     begin = f'{kind}/'
     return {
-        label[len(begin):]: values for label, values in row.items() if label.startswith(begin)}
+        printable(label[len(begin):]): values for label, values in row.items()
+        if label.startswith(begin)}

@@ -76,7 +76,7 @@ def sparkline(values: Iterable[float], top: float) -> str:
     """
     return ''.join(
         ' ' if not math.isfinite(value) or not top > 0 else
-        _BLOCKS[min(len(_BLOCKS) - 1, max(0, round(value / top * (len(_BLOCKS) - 1))))]
+        _BLOCKS[round(min(1.0, max(0.0, value / top)) * (len(_BLOCKS) - 1))]
         for value in values)
 
 

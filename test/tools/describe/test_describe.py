@@ -26,6 +26,7 @@ from typing import Any
 import pytest
 import yaml
 
+from dfp_ros.core.description.picture_format import PICTURE_TYPES
 from dfp_ros.core.description.robot import load_robot_description
 from dfp_ros.core.description.unfilled import MARK
 from dfp_ros.core.description.yaml_section import DescriptionError
@@ -164,6 +165,13 @@ def test_a_robot_that_is_not_there_is_no_description() -> None:
         write_scaffold(survey(taken=()), 'robot')
     with pytest.raises(ScaffoldError, match='no topic with observations'):
         write_scaffold(survey(published=()), 'robot')
+
+
+def test_a_camera_is_not_said_to_be_of_no_use() -> None:
+    """A description can have it, but a survey does not look at its pictures."""
+    for kind in PICTURE_TYPES:
+        _, why = classify('/camera/image', kind, ['/driver'], [])
+        assert why.startswith('pictures of a camera, which a policy may see; docs/robot-descript')
 
 
 @pytest.mark.parametrize(('topic', 'kind', 'publishers', 'subscribers', 'what'), [

@@ -118,6 +118,17 @@ def test_absurd_numbers_are_no_state(value: float) -> None:
     assert situation.commander is Commanding.NOBODY
 
 
+def test_names_of_fields_are_for_people() -> None:
+    """Anybody may publish others, which must not reach a terminal as they are."""
+    situation = Situation('/dfp_policy')
+    situation.take_statistics(array(
+        [1.0, 2.0, 3.0],
+        [('ticks', 1), ('sent/\x1b[2J\n\u202e', 1), (f'sent/{"x" * 9999}', 1)]), 0.0)
+    evil, long = situation.sent
+    assert evil == '\\x1b[2J\\n\\u202e'
+    assert len(long) == 80
+
+
 def test_a_layout_may_change() -> None:
     """As when the node is restarted with another robot."""
     rows = LabelledRows()

@@ -129,6 +129,7 @@ def test_curves_and_bars() -> None:
     """By values that can be read off."""
     assert sparkline([0.0, 5.0, 10.0, 99.0, -1.0, math.nan], 10.0) == '▁▅██▁ '
     assert sparkline([1.0], 0.0) == ' '
+    assert sparkline([1e308, -1e308], 1e-320) == '█▁'
     assert bar(0.5) == (' ' * 10, '█████     ')
     assert bar(-1.0) == ('█' * 10, ' ' * 10)
     assert bar(7.0) == (' ' * 10, '█' * 10)
