@@ -35,7 +35,7 @@ class Picture:
 
     :param pixels: Shape (height, width, n), uint8, contiguous.
     :param number: First 48 bits of the SHA-256 of the pixels.
-    :param original: The same of the data of its message; 0 if nobody needs it.
+    :param original: The same of the camera's whole picture; 0 if nobody needs it.
     """
 
     pixels: PixelArray

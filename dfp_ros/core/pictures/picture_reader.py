@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from typing import Any
 import warnings
 
+import numpy as np
+
 from dfp_ros.core.description.images import ImageEntry
 from dfp_ros.core.description.sources import Source
 from dfp_ros.core.description.yaml_section import DescriptionError
@@ -100,7 +102,8 @@ class PictureReader:
     def _make(self, message: Any) -> dict[str, Picture]:
         """Make all pictures."""
         pixels = decode(message, self._format)
-        original = hash_bytes(message.data) if self._is_watched else 0
+        # Not of the message: a frozen picture may have a counter beside it, or other padding.
+        original = hash_bytes(np.ascontiguousarray(pixels)) if self._is_watched else 0
         made = {}
         for image in self._images:
             scaled = scale(pixels, image)

@@ -27,7 +27,7 @@ pytest.importorskip('PIL')
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.observation.sample_reader import FRAME
 from dfp_ros.core.pictures.picture_reader import PictureReader
-from testing.fixtures.cameras import camera_robot, compressed, raw, scene
+from testing.fixtures.cameras import camera_robot, compressed, encode, raw, scene
 
 ROBOT = camera_robot()
 WRIST = ROBOT.sources['wrist_camera']
@@ -75,6 +75,30 @@ def test_equal_pictures_are_equal_from_any_message() -> None:
         np.testing.assert_array_equal(found.pixels, expected.pixels)
         assert found.number == expected.number
     assert reader().read(raw(scene(4), 'rgb8'), S).values['wrist'].number != expected.number
+
+
+def test_a_frozen_picture_with_a_counter_is_the_same() -> None:
+    """In a comment of its file, or in the padding of its rows."""
+    assert WRIST.picture is not None
+    [image] = ROBOT.images_of('wrist_camera')
+    pixels = scene(3)
+    height, width, _ = pixels.shape
+    data = encode(pixels, 'jpeg')
+    padded = [
+        np.pad(pixels.reshape(height, -1), ((0, 0), (0, 8)), constant_values=i) for i in (1, 2)]
+    for encoding, messages in (
+            ('jpeg', [compressed(
+                pixels, 'jpeg', data=data[:2] + b'\xff\xfe\0\4%02d' % i + data[2:])
+                for i in (1, 2)]),
+            ('rgb8', [raw(pixels, 'rgb8', step=width * 3 + 8, data=each.tobytes())
+                      for each in padded])):
+        watched = PictureReader(
+            replace(WRIST, picture=replace(WRIST.picture, encoding=encoding)),
+            [replace(image, changes_within=1.0)], stamped=True)
+        first, second = (watched.read(message, S).values['wrist'] for message in messages)
+        assert first.original == second.original != 0
+        other = raw(scene(4), 'rgb8') if encoding == 'rgb8' else compressed(scene(4), 'jpeg')
+        assert watched.read(other, S).values['wrist'].original != first.original
 
 
 def test_without_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
