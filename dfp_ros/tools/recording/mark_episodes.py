@@ -47,6 +47,8 @@ QUIT = 'q'
 
 def keys() -> Iterator[str]:
     """Yield keys from a terminal, or the first letter of each line of any other input."""
+    if sys.stdin is None:
+        return  # it was closed
     if not sys.stdin.isatty():
         yield from (line.strip()[:1] for line in sys.stdin)
         return

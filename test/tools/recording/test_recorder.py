@@ -46,6 +46,7 @@ from std_srvs.srv import Trigger
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.tools.bags.checked_writer import CheckedWriter
 from dfp_ros.tools.bags.reader import RecordingError
+from dfp_ros.tools.recording import mark_episodes
 from dfp_ros.tools.recording.bag_writer import BagError, BagWriter
 from dfp_ros.tools.recording.message_definitions import find_definitions
 from dfp_ros.tools.recording.operator_marks import Presses
@@ -471,3 +472,9 @@ def test_keys_mark_episodes(tmp_path: Path) -> None:
         peer.wait_for(lambda: len(marks) > 2 and marks[-1].data == 'failure')
     assert {mark.data for mark in marks[:-2]} == {'start'}
     assert [mark.data for mark in marks[-2:]] == ['success', 'failure']
+
+
+def test_no_keys_without_an_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a service starts it, with its standard input closed."""
+    monkeypatch.setattr(sys, 'stdin', None)
+    assert list(mark_episodes.keys()) == []
