@@ -70,7 +70,8 @@ def draw(folder: Path, path: Path, signals: Signals, report: Report) -> str:
     :raises Interrupted: If a signal arrived.
     """
     from dfp_ros.sim.simulation.episode_file import load
-    from dfp_ros.sim.simulation.rendering import FrameServer, RenderingError, write_gif
+    from dfp_ros.sim.simulation.render_backend import RenderingError
+    from dfp_ros.sim.simulation.rendering import FrameServer, write_gif
 
     chosen = next((episode for episode in report.episodes if episode.success), None)
     if chosen is None:

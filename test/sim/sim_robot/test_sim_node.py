@@ -42,7 +42,7 @@ from dfp_ros.sim.sim_robot.messages import JOINT_NAMES
 from dfp_ros.sim.sim_robot.node import SimRobot, STOP
 from dfp_ros.sim.sim_robot.qos import EPISODE_QOS
 from dfp_ros.sim.simulation.ogbench_simulation import Simulation
-from dfp_ros.sim.simulation.rendering import choose_backend, RenderingError
+from dfp_ros.sim.simulation.render_backend import choose_backend, RenderingError
 from testing.fixtures.sros2_policy import differences, permissions, used_by
 from testing.processes.ros_processes import NodeProcess, Peer
 

@@ -53,7 +53,7 @@ def test_closing_while_messages_arrive_is_silent(monkeypatch: pytest.MonkeyPatch
     sys.setswitchinterval(1e-6)
     flood.start()
     try:
-        for number in range(12):
+        for number in range(6):
             link = RobotLink(_POLICY, '/marks', f'learner_{number}', domain=domain)
             # The last message may be any number of messages before the end.
             for _ in range(number % 4):
