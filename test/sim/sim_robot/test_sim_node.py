@@ -308,6 +308,28 @@ def test_camera(domain: int) -> None:
     assert np.array(image.data).std() > 5
 
 
+def test_a_visual_environment_has_its_camera(domain: int) -> None:
+    """In lockstep each state follows its own picture, of the size of the data, in their colours."""
+    try:
+        choose_backend({})
+    except RenderingError as error:
+        pytest.skip(f'no off-screen rendering here: {error}')
+    environment = 'visual-cube-single-singletask-task2-v0'
+    with start(domain, environment=environment, mode='lockstep', MUJOCO_GL=None) as process:
+        with Peer(domain) as peer:
+            states = peer.collect(JointState, 'joint_states', 100)
+            images = peer.collect(Image, 'camera/image_raw', qos_profile_sensor_data)
+            # Published again and again, because nobody answers.
+            peer.wait_for(lambda: images and states, 120)
+            stamp = images[-1].header.stamp
+            peer.wait_for(lambda: any(state.header.stamp == stamp for state in states))
+        assert process.stop() == 0
+    assert (images[-1].width, images[-1].height, images[-1].encoding) == (64, 64, 'rgb8')
+    pixels = np.array(images[-1].data).reshape(64, 64, 3).astype(int)
+    # The cube is red, and nothing else is.
+    assert 4 < ((pixels[..., 0] > 150) & (pixels[..., 1] < 110)).sum() < 60
+
+
 @pytest.mark.parametrize(('name', 'value', 'message'), [
     ('environment', 'cube-singel-v0', "environment: found 'cube-singel-v0'"),
     ('state_rate', '90.0', 'state_rate: found 90 Hz, expected one of 20, 100, 500 Hz'),
