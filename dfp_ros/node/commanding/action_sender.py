@@ -40,6 +40,8 @@ from dfp_ros.node.messages.command_writer import CommandWriter
 PATIENCE = 1.0
 #: Most goals that the server has accepted and not ended; one that ends replaced goals has two.
 MOST_GOALS = 16
+# Most cancellations whose answers are awaited.
+_MOST_CANCELS = 4 * MOST_GOALS
 # Shortest time in s for which a failure is reported: a hold does not alternate with motion.
 _LASTS = 1.0
 _FIELDS = {
@@ -97,6 +99,7 @@ class ActionSender:
         # Goals that the server has accepted and not ended, the oldest first.
         self._active: deque[bytes] = deque()
         self._newest = b''
+        self._cancels: deque[Any] = deque()
         self._failure, self._failed = '', 0.0
 
     @property
@@ -213,8 +216,12 @@ class ActionSender:
         for identity in goals:
             request = CancelGoal.Request()
             request.goal_info.goal_id.uuid = np.frombuffer(identity, np.uint8)
-            self._canceller.call_async(request).add_done_callback(
-                partial(self._cancelled, identity))
+            answer = self._canceller.call_async(request)
+            answer.add_done_callback(partial(self._cancelled, identity))
+            self._cancels.append(answer)
+        while len(self._cancels) > _MOST_CANCELS:
+            # A server that never answers must not fill the memory with what it was asked.
+            self._canceller.remove_pending_request(self._cancels.popleft())
 
     def _cancelled(self, identity: bytes, done: Any) -> None:
         """Forget a goal that the server does not have: one that was restarted ends none."""

@@ -119,3 +119,13 @@ def test_a_server_that_is_gone_while_nothing_changes(
     send(sender, 0.5)
     assert sender.fault == ''
     assert server.goals == [{'command': 0.5}] * 2
+
+
+def test_a_server_that_never_answers_cancellations(
+        cell: tuple[ActionSender, Server, Peer]) -> None:
+    """What it was asked is forgotten at some point."""
+    sender, _, _ = cell
+    for i in range(10 * MOST_GOALS):
+        send(sender, float(i))
+    assert 'neither ends nor replaces' in sender.fault
+    assert len(sender._canceller._pending_requests) <= 4 * MOST_GOALS
