@@ -129,7 +129,8 @@ def _decode_jpeg(content: bytes, expected: PictureFormat) -> NDArray[Any]:
     file = read_jpeg(content)
     pixels = _load(content, expected)
     # The data of the last pixel are the last. A whole picture may end in this gray, too.
-    if (pixels[-1, -1] == MISSING).all() and (_load(file.probe(), expected) != pixels).any():
+    is_suspect = file.is_progressive or (pixels[-1, -1] == MISSING).all()
+    if is_suspect and (_load(file.probe(), expected) != pixels).any():
         raise DamagedJpeg('its data end early')
     return pixels
 

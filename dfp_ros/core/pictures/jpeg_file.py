@@ -29,6 +29,7 @@ MISSING = 128
 # Most scans of a picture, and most segments: encoders write up to about 15, and about 30.
 _MOST_SCANS, _MOST_SEGMENTS = 100, 10_000
 _SCAN, _END = 0xda, 0xd9
+_PROGRESSIVE = (0xc2, 0xc6, 0xca, 0xce)
 # Markers of a scan that is not over: a byte of its data, restarts, and fill bytes.
 _NEXT = re.compile(rb'\xff[^\x00\xd0-\xd7\xff]')
 # Data that decode to something, but not to what is missing.
@@ -46,10 +47,13 @@ class JpegFile:
 
     :param content: Its bytes.
     :param end: Place of the marker that ends its picture.
+    :param is_progressive: Whether its scans refine each other, so that a missing end of one shows
+        nowhere in particular.
     """
 
     content: bytes
     end: int
+    is_progressive: bool
 
     def probe(self) -> bytes:
         """
@@ -67,7 +71,7 @@ def read_jpeg(content: bytes) -> JpegFile:
     :param content: The file, which begins with the start of a picture.
     :raises DamagedJpeg: If there is none, or the file has too many parts.
     """
-    at, scans, segments = 2, 0, 0
+    at, scans, segments, is_progressive = 2, 0, 0, False
     while True:
         segments += 1
         if segments > _MOST_SEGMENTS or scans > _MOST_SCANS:
@@ -79,7 +83,8 @@ def read_jpeg(content: bytes) -> JpegFile:
             raise DamagedJpeg('it is truncated')
         at, kind = marker.end(), content[marker.end() - 1]
         if kind == _END:
-            return JpegFile(content, marker.start())
+            return JpegFile(content, marker.start(), is_progressive)
         scans += kind == _SCAN
+        is_progressive |= kind in _PROGRESSIVE
         # Its length; a marker that has none, or a wrong one, is the decoder's to refuse.
         at += max(2, int.from_bytes(content[at:at + 2], 'big'))

@@ -118,11 +118,16 @@ def png_of(rows: bytes) -> bytes:
     return encode(COLOURS, 'png')[:33] + chunk(b'IDAT', zlib.compress(rows)) + chunk(b'IEND', b'')
 
 
-def many_scans() -> bytes:
-    """Make a progressive picture whose last scan comes again and again."""
+def progressive() -> bytes:
+    """Make a progressive picture."""
     out = BytesIO()
     Image.fromarray(COLOURS).save(out, 'JPEG', progressive=True)
-    data = out.getvalue()
+    return out.getvalue()
+
+
+def many_scans() -> bytes:
+    """Make a progressive picture whose last scan comes again and again."""
+    data = progressive()
     scan = data[data.rindex(b'\xff\xc4'):-2]
     return data[:-2] + scan * 200 + b'\xff\xd9'
 
@@ -169,6 +174,8 @@ def palette() -> bytes:
     ('jpeg', compressed(COLOURS, 'jpeg', data=encode(COLOURS, 'jpeg')[:-300] + b'\xff\xd9'),
      'its data end early'),
     ('jpeg', compressed(GRAY, 'jpeg', data=encode(GRAY, 'jpeg')[:-99] + b'\xff\xd9'),
+     'its data end early'),
+    ('jpeg', compressed(COLOURS, 'jpeg', data=progressive()[:-60] + b'\xff\xd9'),
      'its data end early'),
     ('jpeg', compressed(COLOURS, 'jpeg', data=many_scans()), 'has more than 100 scans'),
     ('jpeg', compressed(COLOURS, 'jpeg', data=b'\xff\xd8' + b'\xff\xfe\0\2' * 60_000),
