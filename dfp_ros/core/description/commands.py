@@ -196,6 +196,15 @@ def read_command(
     for key in ('trajectory', 'velocities', 'time_from_start'):
         if key in keys and message != TRAJECTORY:
             raise keys[key].error(f'found this key with type {message}; it is for {TRAJECTORY}')
+    trajectory = keys['trajectory'].choice((POINT, CHUNK)) if 'trajectory' in keys else POINT
+    if 'velocities' in keys and trajectory != CHUNK:
+        raise keys['velocities'].error(
+            f'found this key with trajectory: {POINT}, of which the only point has no '
+            f'velocities; it is for trajectory: {CHUNK}')
+    if 'goal_change' in keys and trajectory == CHUNK:
+        raise keys['goal_change'].error(
+            f'found this key with trajectory: {CHUNK}, of which each plan is a goal of its own; '
+            f'it is for trajectory: {POINT}')
     entries = []
     # Fields that are stopped by zeros.
     zeroed: set[str] = set()
@@ -226,8 +235,7 @@ def read_command(
         name, topic, message,
         keys['frame_id'].text() if 'frame_id' in keys else '', stop, tuple(entries),
         section.where,
-        MappingProxyType(fixed),
-        keys['trajectory'].choice((POINT, CHUNK)) if 'trajectory' in keys else POINT,
+        MappingProxyType(fixed), trajectory,
         keys['time_from_start'].positive(MOST_AHEAD) if 'time_from_start' in keys else None,
         'stamp' not in keys or keys['stamp'].choice(('now', 'zero')) == 'now', action,
         keys['goal_change'].positive() if 'goal_change' in keys else 0.0,

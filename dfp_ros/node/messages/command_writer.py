@@ -60,6 +60,11 @@ class CommandWriter:
                 raise DescriptionError(
                     f"{topic.where}: the key 'frame_id' is missing; {topic.type} has a header")
             self._header.frame_id = topic.frame_id
+        elif topic.frame_id or not topic.is_stamped:
+            key = 'frame_id' if topic.frame_id else 'stamp'
+            raise DescriptionError(
+                f'{topic.where}: found the key {key!r}, which has no place in {topic.type}: it '
+                'has no header; leave the key out, or use a type with a header')
         slices = spec.action_slices
         self._scale, self._offset = np.ones(spec.action_size), np.zeros(spec.action_size)
         harmless = np.zeros(spec.action_size)

@@ -238,3 +238,19 @@ def test_order_of_action_fields_is_the_policy_s() -> None:
     """Action fields find their topic by name, regardless of the order in the file."""
     robot = load_robot_description(SHIPPED)
     require_fit(cube_spec(), replace(robot, commands=robot.commands[::-1]))
+
+
+@pytest.mark.parametrize(('changed', 'message'), [
+    (('trajectory: chunk', 'trajectory: point'), r'arm.velocities: found this key with trajectory:'
+     ' point, of which the only point has no velocities; it is for trajectory: chunk'),
+    (('    stamp: zero', '    goal_change: 0.1'), r'arm.goal_change: found this key with trajector'
+     'y: chunk, of which each plan is a goal of its own')])
+def test_keys_that_would_do_nothing(
+        changed: tuple[str, str], message: str, tmp_path: Path) -> None:
+    """Who sets them expects something."""
+    text = (ROOT / 'testing' / 'data' / 'action_arm.yaml').read_text()
+    assert changed[0] in text
+    path = tmp_path / 'robot.yaml'
+    path.write_text(text.replace(*changed))
+    with pytest.raises(DescriptionError, match=message):
+        load_robot_description(path)

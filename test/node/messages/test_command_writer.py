@@ -61,6 +61,8 @@ def entry(action: str, path: str, *components: str, indices: tuple[int, ...] = (
 @pytest.mark.parametrize(('kind', 'frame', 'entries', 'message'), [
     ('geometry_msgs/msg/TwistStampd', 'w', [], "did you mean 'geometry_msgs/msg/TwistStamped'?"),
     ('geometry_msgs/msg/TwistStamped', '', [], "'frame_id' is missing"),
+    ('geometry_msgs/msg/Twist', 'w', [entry('gripper_rate', 'linear.x')],
+     "found the key 'frame_id', which has no place in geometry_msgs/msg/Twist: it has no header"),
     ('geometry_msgs/msg/Twist', '', [entry('effector_linear_velocity', 'liner', 'x', 'y', 'z')],
      "has no field 'liner'; did you mean 'linear'?"),
     ('geometry_msgs/msg/Twist', '', [entry('gripper_rate', 'linear')],
@@ -268,6 +270,8 @@ def test_integers_and_constants() -> None:
               to('q', 'velocity', joints=('b',))), 'velocity[0] is given by no field'),
     (topic_of('geometry_msgs/msg/Pose', to('r', 'position', rotation='axis_angle')),
      "has no field 'w'"),
+    (topic_of('std_msgs/msg/Float64', to('q', 'data'), is_stamped=False),
+     "found the key 'stamp', which has no place in std_msgs/msg/Float64"),
     (topic_of('std_msgs/msg/Float64', to('q', 'data'), fixed={'data': 1.0}),
      'fixed: data is given by a field, too'),
     (topic_of('std_msgs/msg/Header', to('q', 'stamp.sec'), fixed={'frame_id': 4}),
