@@ -42,7 +42,8 @@ def _milliseconds(found: Row | None) -> list[str]:
 
 def _with(row: Row) -> str:
     """Name the cameras of a row."""
-    return {0: 'none', 1: 'one camera'}.get(row['cameras'], f'{row["cameras"]} cameras')
+    return {0: 'none', 1: 'one camera', 2: 'two cameras'}.get(
+        row['cameras'], f'{row["cameras"]} cameras')
 
 
 def _latency(rows: Sequence[Row]) -> str:
@@ -84,5 +85,5 @@ def _decoding(rows: Sequence[Row]) -> str:
 def _inference(rows: Sequence[Row]) -> str:
     table = markdown(
         ['encoders', 'rhythm', *(f'{name}, us' for name, _ in POINTS)],
-        ([str(row['encoders']), row['rhythm'], *figures(row['inference'])] for row in rows), 1)
+        ([str(row['encoders']), row['rhythm'], *figures(row['inference'])] for row in rows), 2)
     return f'Inference, a call, *paced* at {rows[0]["rate"]:g} Hz:\n\n{table}'
