@@ -34,15 +34,11 @@ COMMANDS = (
 # A topic of these types with a subscriber is a command even if it has a publisher, such as an
 # operator's controls.
 _COMMANDS_ALWAYS = COMMANDS[:4]
-_CAMERA = (
-    'pictures of a camera, which a policy may see; docs/robot-description.md says how to describe '
-    'one (Cameras)')
 _LEFT_OUT = {
     'sensor_msgs/msg/Joy': (
         "an operator's controls, which a policy does not see; a person can take over with them "
         '(docs/takeover.md)'),
-    'sensor_msgs/msg/Image': _CAMERA, 'sensor_msgs/msg/CompressedImage': _CAMERA,
-    'sensor_msgs/msg/CameraInfo': 'the calibration of a camera, which a description does not read',
+    'sensor_msgs/msg/CameraInfo': 'calibration of a camera, which a description does not read',
     'sensor_msgs/msg/PointCloud2': 'points without names, which a description does not read',
     'std_msgs/msg/String': 'text, which has no numbers'}
 SOURCE, COMMAND = 'source', 'command'
