@@ -155,6 +155,7 @@ def test_the_thread_gets_the_pictures(policy: OnnxPolicy) -> None:
         samples[f'{name}_camera'].values[name].pixels for name in NAMES)
     observation = np.array([0.1, -0.2], np.float32)
     noise = NoiseStream(3, 2, SPEC.noise_size).next()
-    chunk = BackgroundInference(policy).ask(observation, noise, pictures).future.result(60)
+    inference = BackgroundInference(policy)
+    chunk = inference.ask(observation, noise, pictures).future.result(60)
     np.testing.assert_array_equal(
         chunk.actions, policy.act(observation, noise, pictures=pictures).actions)
