@@ -284,9 +284,6 @@ class TrainConfig:
 
         :raises ConfigError: If one is not.
         """
-        # A copy of the actor's layers is of no use with another encoder than theirs.
-        _require('average_rate', self.average_rate, not self.average_rate, '0 with pictures')
-        _require('anchor', self.anchor, self.anchor == 'following', 'following with pictures')
         _require('online_steps', self.online_steps, not self.online_steps, '0 with pictures')
 
     def _require_memory(self) -> None:

@@ -217,12 +217,14 @@ class Encoder(nn.Module):
             assert isinstance(camera, CameraEncoder)
             camera.product_type = kind
 
-    def write(self, graph: Graph, pictures: Sequence[str], outputs: Sequence[str]) -> None:
+    def write(
+            self, graph: Graph, pictures: Sequence[str], outputs: Sequence[str],
+            prefix: str = '') -> None:
         """Write the ONNX nodes of each camera; see :meth:`CameraEncoder.write`."""
         for i, (camera, picture, output) in enumerate(
                 zip(self.cameras, pictures, outputs, strict=True)):
             assert isinstance(camera, CameraEncoder)
-            camera.write(graph, f'camera_{i}', picture, output)
+            camera.write(graph, f'{prefix}camera_{i}', picture, output)
 
 
 def shifted(pictures: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
