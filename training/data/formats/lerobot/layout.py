@@ -16,7 +16,7 @@ Layout of LeRobot's datasets, version 3: folders, features, and ``meta/info.json
 
 A dataset is a folder. ``data/chunk-000/file-000.parquet`` and so on hold the frames of all
 episodes, a column for each feature; ``meta/`` describes features, tasks and episodes, and has the
-statistics; ``videos/`` holds what cameras saw, which is not read here.
+statistics; ``videos/`` holds what cameras saw.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ CHUNK_FILES, DATA_MEGABYTES, VIDEO_MEGABYTES = 1000, 100, 200
 
 STATE, ACTION, REWARD = 'observation.state', 'action', 'next.reward'
 DONE, SUCCESS, INTERVENTION = 'next.done', 'next.success', 'intervention'
+#: Types of pictures: frames of videos, or PNG files.
+VIDEO, IMAGE = 'video', 'image'
 #: Observation after a step: this package's own feature, which LeRobot's policies ignore.
 SUCCESSOR = 'next.observation.state'
 TIMESTAMP, FRAME, EPISODE, INDEX, TASK = (
@@ -79,6 +81,17 @@ class Feature:
     def is_number(self) -> bool:
         """Tell whether a frame has one number of it."""
         return self.is_row and self.shape == (1,)
+
+    @property
+    def is_pictures(self) -> bool:
+        """Tell whether a frame has a picture of it."""
+        return len(self.shape) == 3 and self.kind in (VIDEO, IMAGE)
+
+    @property
+    def pixels(self) -> tuple[int, ...]:
+        """Return height, width and numbers of a pixel, which some datasets have first."""
+        shape = self.shape
+        return shape if shape[2] in (1, 3) else (*shape[1:], shape[0])
 
     def __str__(self) -> str:
         """Describe it, for what is left out."""
