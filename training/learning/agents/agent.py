@@ -74,7 +74,6 @@ class Agent(nn.Module):
         self.normaliser = normaliser
         self.encoder = None
         if images:
-            config.require_fit_for_pictures()
             self.encoder = Encoder(
                 images, config.encoder_widths, config.encoder, config.encoder_features)
             observation_size += self.encoder.size

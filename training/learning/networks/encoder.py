@@ -192,6 +192,7 @@ class Encoder(nn.Module):
     :param features: Length of the result for each camera.
 
     :ivar size: Length of the result for all cameras.
+    :ivar shapes: Height, width and numbers of a pixel, of each camera.
     """
 
     def __init__(
@@ -201,6 +202,7 @@ class Encoder(nn.Module):
         self.cameras = nn.ModuleList(
             CameraEncoder(field, widths, head, features) for field in images)
         self.size = features * len(images)
+        self.shapes = tuple(field.shape for field in images)
 
     def forward(self, pictures: Sequence[torch.Tensor]) -> torch.Tensor:
         """

@@ -216,6 +216,16 @@ def test_channels_may_come_first(tmp_path: Path) -> None:
     assert load(folder, keys=KEYS[:1]).images[0].field == CAMERAS[0]
 
 
+def test_distances_of_somebody_else_are_no_pictures(tmp_path: Path) -> None:
+    """Their videos have 12 bits a pixel."""
+    folder = of_somebody_else(tmp_path / 'set', 'image')
+    def depth(content: dict) -> None:
+        content['features'][KEYS[1]]['info'] = {'is_depth_map': True}
+    change_json(folder / layout.INFO, depth)
+    with pytest.raises(DataError, match='wrist_near: found image 13 x 8 x 1, expected a row'):
+        load(folder, keys=KEYS)
+
+
 @pytest.mark.parametrize(('feature', 'message'), [
     ({'shape': [8, 18, 3]}, 'found a picture of 16 x 18 in row 0, expected 8 x 18'),
     ({'shape': [16, 18, 4]}, 'found image 16 x 18 x 4, expected a height, a width, and 3 or 1'),

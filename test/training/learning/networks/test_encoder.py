@@ -270,12 +270,6 @@ def test_an_anchor_that_is_a_copy_of_an_average_has_its_encoder() -> None:
     torch.testing.assert_close(anchor, 0.5 * before + 0.5 * newest)
 
 
-def test_what_is_not_supported_is_refused() -> None:
-    """By the name of the setting."""
-    with pytest.raises(ConfigError, match='online_steps: found .*with pictures'):
-        agent(online_steps=10_000)
-
-
 @pytest.mark.parametrize(('name', 'value'), [
     ('encoder_widths', ()), ('encoder_widths', (2000,)), ('encoder_features', 0), ('shift', -1)])
 def test_settings_are_bounded(name: str, value: object) -> None:
@@ -306,7 +300,7 @@ def test_a_run_from_data_to_policy_file(tmp_path: Path, changes: dict[str, objec
     assert found.compared == 3 * 128
     assert OnnxPolicy(tmp_path / 'policy.onnx').spec.images == CAMERAS
     # Networks of a run with other copies of the encoder are taken over, too.
-    for anchor, rate in (('frozen', 0.5), ('following', 0.0), ('frozen', 0.0)):
+    for anchor, rate in (('frozen', 0.5), ('following', 0.0)):
         train(
             tmp_path / f'{anchor}{rate}', replace(config, anchor=anchor, average_rate=rate),
             init_from=tmp_path / 'whole', until=1)

@@ -21,7 +21,8 @@ of somebody else has no such file: :func:`draft_of` makes one, in which a person
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field as dataclass_field
+from dataclasses import asdict, dataclass
+from dataclasses import field as dataclass_field
 import json
 from pathlib import Path
 from typing import Any
@@ -36,12 +37,13 @@ from training.data.formats.lerobot.layout import (
     ACTION,
     INFO,
     Info,
+    picture_key,
     read_info,
     read_text,
     require_row,
+    split_keys,
     STATE,
 )
-from training.data.formats.lerobot.pictures import key_of, split
 from training.data.transitions import stored
 from training.data.transitions.stored import read_fields, read_period, read_source
 from training.data.transitions.transitions import DataError, Transitions
@@ -86,7 +88,7 @@ def write(path: Path, data: Transitions) -> None:
         'episodes': int(data.terminals.sum()), 'source': dict(data.source),
         'observation_fields': [asdict(field) for field in data.observation_fields],
         'action_fields': [asdict(field) for field in data.action_fields],
-        **({'images': {key_of(frames.field.name): asdict(frames.field)
+        **({'images': {picture_key(frames.field.name): asdict(frames.field)
                        for frames in data.images}} if data.images else {})}, indent=2) + '\n')
 
 
@@ -103,7 +105,7 @@ def draft_of(
     :raises DataError: If a part is not in the dataset.
     """
     info = read_info(folder)
-    keys = split(info, keys)[0]
+    keys = split_keys(info, keys)[0]
     for key in keys:
         require_row(folder, info, key, MOST_OBSERVED, KEYS_OPTION)
     actions: list[dict[str, Any]] = []
@@ -185,7 +187,7 @@ def describe(folder: Path, keys: Sequence[str] = (STATE,)) -> stored.Description
     :raises DataError: As :func:`read` does.
     """
     info = read_info(folder)
-    found = read(folder, info, split(info, keys)[0])
+    found = read(folder, info, split_keys(info, keys)[0])
     return stored.Description(
         found.observation_fields, found.action_fields, found.period, found.source)
 

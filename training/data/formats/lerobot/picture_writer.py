@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -29,16 +28,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from training.data.formats.lerobot import layout, video
-from training.data.formats.lerobot.pictures import as_png, key_of, LAST
+from training.data.formats.lerobot.pictures import as_png, LAST
 from training.data.formats.lerobot.statistics import measure_pictures, NAMES
 from training.data.transitions.frames import as_rgb, channel_counts, Frames
 from training.data.transitions.transitions import DataError, Transitions
-
 # As LeRobot has a picture in Parquet.
 _FILE = pa.struct([('bytes', pa.binary()), ('path', pa.string())])
 
 
-class _Writer(ABC):
+class PictureWriter(ABC):
     """
     Pictures of all cameras of a dataset, episode after episode.
 
@@ -55,7 +53,7 @@ class _Writer(ABC):
 
     def __init__(self, folder: Path, data: Transitions, rate: int) -> None:
         self._folder, self._data, self._rate = folder, data, rate
-        self._keys = [key_of(frames.field.name) for frames in data.images]
+        self._keys = [layout.picture_key(frames.field.name) for frames in data.images]
         if len(set(self._keys)) < len(self._keys):
             raise DataError(
                 f'{folder}: found cameras whose names are the same in LeRobot, '
@@ -68,6 +66,16 @@ class _Writer(ABC):
         self.episode_columns = [
             (f'stats/{key}/{name}', pa.list_(pa.int64()) if name == 'count' else channel)
             for key in self._keys for name in NAMES]
+
+    def __enter__(self) -> PictureWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    @abstractmethod
+    def _close(self) -> None:
+        """Complete the files."""
 
     @abstractmethod
     def write(self, start: int, end: int) -> tuple[list[pa.Array], dict[str, Any]]:
@@ -109,7 +117,7 @@ class _Writer(ABC):
             for name, values in measure_pictures(counts, len(rows) - 1).items()}
 
 
-class Videos(_Writer):
+class Videos(PictureWriter):
     """A video of each camera, of which a new one begins when the last is large enough."""
 
     kind = layout.VIDEO
@@ -122,13 +130,6 @@ class Videos(_Writer):
             (f'videos/{key}/{name}', kind) for key in self._keys for name, kind in (
                 ('chunk_index', pa.int64()), ('file_index', pa.int64()),
                 ('from_timestamp', pa.float64()), ('to_timestamp', pa.float64()))]
-
-    def __enter__(self) -> Videos:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for file in self._open.values():
-            file.close()
 
     def write(self, start: int, end: int) -> tuple[list[pa.Array], dict[str, Any]]:
         """Append an episode to the video of each camera."""
@@ -144,6 +145,10 @@ class Videos(_Writer):
             for row in rows.tolist():
                 file.add(as_rgb(frames.field, frames.pixels[row]))
         return [], found
+
+    def _close(self) -> None:
+        for file in self._open.values():
+            file.close()
 
     def _about(self, shape: tuple[int, ...]) -> dict[str, Any]:
         return {'info': video.info(shape, self._rate)}
@@ -163,7 +168,7 @@ class Videos(_Writer):
         return file
 
 
-class Files(_Writer):
+class Files(PictureWriter):
     """A PNG file for each picture, in a column of the frames."""
 
     kind = layout.IMAGE
@@ -172,16 +177,13 @@ class Files(_Writer):
         super().__init__(folder, data, rate)
         self.columns = [(key, _FILE) for key in self._keys]
         self._last: dict[str, pq.ParquetWriter] = {}
-
-    def __enter__(self) -> Files:
         for key in self._keys:
             path = self._folder / LAST.format(name=key)
             path.parent.mkdir(parents=True, exist_ok=True)
             self._last[key] = pq.ParquetWriter(
                 path, pa.schema([(key, _FILE)]), compression='none', write_page_checksum=True)
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def _close(self) -> None:
         for file in self._last.values():
             file.close()
 
@@ -198,7 +200,3 @@ class Files(_Writer):
             arrays.append(pa.array(files, _FILE))
             self._last[key].write_table(pa.table({key: pa.array([last], _FILE)}))
         return arrays, found
-
-
-#: Writers by the kind of feature.
-Pictures = MappingProxyType({layout.VIDEO: Videos, layout.IMAGE: Files})

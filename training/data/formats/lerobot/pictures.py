@@ -21,10 +21,9 @@ of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 import io
 from pathlib import Path
-import re
 
 import numpy as np
 from PIL import Image
@@ -38,8 +37,6 @@ from training.data.formats.lerobot.parquet import opened
 from training.data.transitions.frames import as_rgb, field_of, Frames, make_room, sealed
 from training.data.transitions.transitions import DataError
 
-#: Begin of the name of a feature that LeRobot's policies take for pictures.
-PREFIX = 'observation.images.'
 #: Pictures after the last step of each episode, for features of PNG files.
 LAST = 'meta/dfp_ros_last/{name}.parquet'
 _REMEDY = 'copy the dataset again'
@@ -72,11 +69,6 @@ class Place:
             pixels[end] = pixels[end - 1]
 
 
-def key_of(name: str) -> str:
-    """Name the feature of a camera."""
-    return PREFIX + re.sub(r'[^A-Za-z0-9_.-]', '_', name)
-
-
 def field_named(folder: Path, info: Info, key: str) -> ImageField:
     """
     Describe the pictures of a feature.
@@ -84,7 +76,7 @@ def field_named(folder: Path, info: Info, key: str) -> ImageField:
     :raises DataError: If they are of a kind that no policy sees.
     """
     feature = info.features[key]
-    name = key.removeprefix(PREFIX).removeprefix('observation.')
+    name = key.removeprefix(layout.PICTURES).removeprefix('observation.')
     field = field_of(name, feature.pixels)
     try:
         if field is not None:
@@ -235,14 +227,3 @@ def as_png(picture: np.ndarray) -> bytes:
     picture = np.ascontiguousarray(picture)
     Image.fromarray(picture if picture.shape[2] == 3 else picture[..., 0]).save(file, 'PNG')
     return file.getvalue()
-
-
-def split(info: Info, keys: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """
-    Split the parts of an observation into rows of numbers and pictures.
-
-    :param keys: Names of features; without a row of numbers, ``observation.state`` is one.
-    """
-    seen = tuple(
-        key for key in keys if key in info.features and info.features[key].is_pictures)
-    return tuple(key for key in keys if key not in seen) or (layout.STATE,), seen

@@ -95,7 +95,7 @@ def load(
 
 def _load(folder: Path, filter_key: str, keys: tuple[str, ...]) -> Transitions:
     info = read_info(folder)
-    observed, seen = pictures.split(info, keys)
+    observed, seen = layout.split_keys(info, keys)
     described = description.read(folder, info, observed)
     paths = layout.files(folder, layout.DATA_FOLDER)
     seen = seen if keys else tuple(described.images)

@@ -15,8 +15,8 @@
 Videos of a LeRobot dataset, with PyAV.
 
 As LeRobot does, AV1 with half as many numbers of colour in both directions; but H.264 with all of
-them for pictures that AV1's encoder does not take, which are small or of an odd size. PyAV is not a
-dependency: a dataset without videos needs none.
+them for pictures that AV1's encoder does not take, which are small or of an odd size. PyAV is
+needed for videos alone.
 """
 
 from __future__ import annotations
@@ -110,8 +110,8 @@ def info(shape: tuple[int, ...], rate: int) -> dict[str, Any]:
     codec, layout, _ = _encoding(shape)
     return {
         'video.height': shape[0], 'video.width': shape[1], 'video.codec': _NAMES[codec],
-        'video.pix_fmt': layout, 'video.is_depth_map': False, 'video.fps': rate,
-        'video.channels': shape[2], 'has_audio': False}
+        'video.pix_fmt': layout, 'video.fps': rate, 'video.channels': 3, 'has_audio': False,
+        'is_depth_map': False}
 
 
 def decoded(

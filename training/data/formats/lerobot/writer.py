@@ -34,7 +34,7 @@ import pyarrow.parquet as pq
 from dfp_ros.core.text.printable import quoted
 from training.common.files import atomic_folder
 from training.data.formats.lerobot import description, layout
-from training.data.formats.lerobot.picture_writer import Files, Pictures, Videos
+from training.data.formats.lerobot.picture_writer import Files, PictureWriter, Videos
 from training.data.formats.lerobot.statistics import measure, NAMES
 from training.data.transitions.frames import require_whole
 from training.data.transitions.transitions import DataError, Transitions
@@ -52,7 +52,7 @@ _TYPED = ('min', 'max')
 
 def write(
         folder: Path, data: Transitions, task: str,
-        pictures: Literal['video', 'image'] = layout.VIDEO) -> None:
+        pictures: Literal['video', 'image'] = 'video') -> None:
     """
     Write a dataset, whole or not at all.
 
@@ -77,8 +77,8 @@ def write(
     require_whole(folder, data.frame, data.terminals, 'LeRobot')
     with atomic_folder(folder) as partial:
         columns = _columns(data, rate)
-        kind = Pictures[pictures]
-        with kind(partial, data, rate) as cameras:
+        made: type[PictureWriter] = Videos if pictures == layout.VIDEO else Files
+        with made(partial, data, rate) as cameras:
             _write_data(partial, data, columns, task, cameras)
         statistics = {name: measure(values) for name, values in columns.items()}
         statistics |= cameras.statistics()
@@ -109,7 +109,7 @@ def _columns(data: Transitions, rate: int) -> dict[str, np.ndarray]:
 
 def _write_data(
         folder: Path, data: Transitions, columns: Mapping[str, np.ndarray], task: str,
-        cameras: Videos | Files) -> None:
+        cameras: PictureWriter) -> None:
     """Write the frames, and the list of episodes."""
     schema = pa.schema([
         *((name, _arrow_type(_width(values), str(values.dtype)))
@@ -214,7 +214,7 @@ def _array(values: np.ndarray, kind: pa.DataType) -> pa.Array:
 
 
 def _episode_schema(
-        columns: Mapping[str, np.ndarray], cameras: Videos | Files) -> pa.Schema:
+        columns: Mapping[str, np.ndarray], cameras: PictureWriter) -> pa.Schema:
     whole = pa.int64()
     return pa.schema([
         ('episode_index', whole), ('tasks', pa.list_(pa.string())), ('length', whole),
@@ -237,7 +237,7 @@ def _statistics_columns(
 
 def _info(
         data: Transitions, rate: int, columns: Mapping[str, np.ndarray],
-        cameras: Videos | Files) -> dict[str, Any]:
+        cameras: PictureWriter) -> dict[str, Any]:
     """Return the contents of ``meta/info.json``."""
     observed, commanded = (
         [f'{field.name}[{i}]' if field.size > 1 else field.name

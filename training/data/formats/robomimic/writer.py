@@ -14,11 +14,12 @@
 """
 Writer of Robomimic's HDF5 format: numbers, and the pictures of cameras.
 
-Each field of the observation is written as a part, and so is each camera, in uint8. Robomimic's rewards are 1 if a step solves the
-task, else 0, so ours are shifted by 1, in float64, where that is exact. Joint targets are written
-in rad, as in ``env_args``. As in Robomimic, ``dones`` is 1 if the task is solved and on the last
-step of an episode; ``masks``, which Robomimic ignores, distinguishes the two. Simulator states and
-models are not known and not written, so the file is suitable for training, but not for playback.
+Each field of the observation is written as a part, and so is each camera, in uint8. Robomimic's
+rewards are 1 if a step solves the task, else 0, so ours are shifted by 1, in float64, where that
+is exact. Joint targets are written in rad, as in ``env_args``. As in Robomimic, ``dones`` is 1 if
+the task is solved and on the last step of an episode; ``masks``, which Robomimic ignores,
+distinguishes the two. Simulator states and models are not known and not written, so the file is
+suitable for training, but not for playback.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ def write(path: Path, data: Transitions) -> None:
     :raises DataError: If a camera has the name of another part.
     """
     cameras = [(frames.field.name.replace('/', '_'), frames) for frames in data.images]
-    names = [name for name, _ in cameras] + [field.name for field in data.observation_fields]
-    if twice := [name for name in names if names.count(name) > 1]:
+    parts = [name for name, _ in cameras] + [field.name for field in data.observation_fields]
+    if twice := [name for name in parts if parts.count(name) > 1]:
         raise DataError(
             f'{path}: found several parts of the observation that are named {twice[0]!r}, '
             'expected different names; rename a camera or a field')
