@@ -31,8 +31,8 @@ from training.data.transitions.transitions import Transitions
 
 # A picture without a value above this, of 255, counts as black.
 BLACK = 8
-# Rows and columns of a contact sheet, and numbers between its pictures.
-SHEET, GAP = (3, 6), 1
+# Rows and columns of a contact sheet, and share of a picture's width between two.
+SHEET, GAP = (3, 4), 1 / 16
 _BLOCK = 64
 
 
@@ -125,12 +125,13 @@ def contact_sheet(frames: Frames, data: Transitions) -> np.ndarray:
     rows, columns = SHEET
     chosen = np.unique(np.linspace(0, len(data) - 1, rows * columns).astype(int))
     height, width, channels = frames.field.shape
+    gap = max(1, round(GAP * width))
     rows = -(-len(chosen) // columns)
     columns = min(columns, len(chosen))
     sheet = np.full(
-        (rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, channels), 255, np.uint8)
+        (rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 255, np.uint8)
     for i, step in enumerate(chosen.tolist()):
-        top, left = (i // columns) * (height + GAP), (i % columns) * (width + GAP)
+        top, left = (i // columns) * (height + gap), (i % columns) * (width + gap)
         sheet[top:top + height, left:left + width] = as_rgb(
             frames.field, frames.pixels[data.frame[step]])
     return sheet if channels == 3 else sheet[..., 0]
@@ -139,7 +140,8 @@ def contact_sheet(frames: Frames, data: Transitions) -> np.ndarray:
 def draw_sheet(frames: Frames, data: Transitions) -> Callable[[Any], None]:
     """Return a function that draws a contact sheet into axes."""
     def draw(axes: Any) -> None:
+        # In a page with all its pixels.
         axes.imshow(
-            contact_sheet(frames, data), cmap='gray', vmin=0, vmax=255, interpolation='nearest')
+            contact_sheet(frames, data), cmap='gray', vmin=0, vmax=255, interpolation='none')
         axes.set_axis_off()
     return draw

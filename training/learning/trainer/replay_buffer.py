@@ -16,15 +16,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
+from training.data.transitions.frames import Frames
 from training.data.transitions.transitions import COLUMNS, Transitions
 from training.learning import distributed
 from training.learning.agents.batch import Batch
 from training.learning.trainer.added_frames import AddedFrames
+
+
+@dataclass(frozen=True)
+class HeldFrames:
+    """
+    Frames that are there already, of transitions that are added.
+
+    :param images: Pictures of each camera.
+    """
+
+    images: tuple[Frames, ...]
+
+    def read(self, camera: int, rows: np.ndarray) -> np.ndarray:
+        """Read pictures of a camera, as :meth:`AddedFrames.read` does."""
+        found: np.ndarray = self.images[camera].pixels[rows]
+        return found
 
 
 class ReplayBuffer:
@@ -69,7 +87,7 @@ class ReplayBuffer:
             self._frame, self._first_frame = (np.zeros(self.capacity, np.int64) for _ in range(2))
             self._frame[:size] = transitions.frame
             self._first_frame[:size] = _first_frames(transitions)
-        self._added_frames: AddedFrames | None = None
+        self._added_frames: AddedFrames | HeldFrames | None = None
         self._picture_delay = picture_delay if transitions.images else 0
         self.added = 0
         self._balanced = balanced
@@ -90,27 +108,28 @@ class ReplayBuffer:
         self._columns.clear()
         self._frames.clear()
 
-    def take_frames(self, frames: AddedFrames) -> None:
+    def take_frames(self, frames: AddedFrames | HeldFrames) -> None:
         """
         Prepare for transitions with pictures.
 
-        :param frames: Takes their pictures.
+        :param frames: Takes their pictures, or has them already.
         """
         self._added_frames = frames
 
     def add(
             self, pictures: Sequence[np.ndarray] = (), next_pictures: Sequence[np.ndarray] = (),
-            **row: Any) -> None:
+            frame: int = 0, **row: Any) -> None:
         """
         Add the next transition of an online phase.
 
         :param pictures: Those of the observation, if there are cameras; within an episode, they
             are the ``next_pictures`` of the step before.
         :param next_pictures: Those of the next observation.
+        :param frame: Frame of the observation, if :meth:`take_frames` got the pictures before.
         :param row: One value for each of :data:`COLUMNS`.
         """
         if self._added_frames is not None:
-            self._add_frames(self._added_frames, pictures, next_pictures)
+            self._add_frames(self._added_frames, pictures, next_pictures, frame)
         for name, column in self._columns.items():
             column[self._end] = torch.as_tensor(row[name])
         self._end = (self._end + 1) % self.capacity
@@ -118,19 +137,22 @@ class ReplayBuffer:
         self.added += 1
 
     def _add_frames(
-            self, frames: AddedFrames, pictures: Sequence[np.ndarray],
-            next_pictures: Sequence[np.ndarray]) -> None:
+            self, frames: AddedFrames | HeldFrames, pictures: Sequence[np.ndarray],
+            next_pictures: Sequence[np.ndarray], frame: int) -> None:
         """Note the frame of the next transition, and add what there is not yet."""
         assert self._frame is not None
         assert self._first_frame is not None
         before = (self._end - 1) % self.capacity
-        if not self.added or self._columns['terminals'][before]:
-            self._frame[self._end] = self._data_frames + frames.append(pictures)
-            self._first_frame[self._end] = self._frame[self._end]
+        begins = not self.added or bool(self._columns['terminals'][before])
+        if isinstance(frames, HeldFrames):
+            self._frame[self._end] = self._data_frames + frame
         else:
-            self._frame[self._end] = self._frame[before] + 1
-            self._first_frame[self._end] = self._first_frame[before]
-        frames.append(next_pictures)
+            self._frame[self._end] = (
+                self._data_frames + frames.append(pictures) if begins
+                else self._frame[before] + 1)
+            frames.append(next_pictures)
+        self._first_frame[self._end] = (
+            self._frame[self._end] if begins else self._first_frame[before])
 
     @property
     def _data_frames(self) -> int:
@@ -245,7 +267,7 @@ class ReplayBuffer:
 
     def _added_places(self, places: torch.Tensor) -> dict[str, torch.Tensor]:
         """Copy which frames the added transitions have, counted from the first added one."""
-        if self._added_frames is None:
+        if not isinstance(self._added_frames, AddedFrames):
             return {}
         assert self._frame is not None
         assert self._first_frame is not None

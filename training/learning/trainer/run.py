@@ -37,7 +37,7 @@ from training.data.datasets.corrections import load_corrections
 from training.data.datasets.numbered import Data
 from training.data.transitions.statistics import measure, Statistics
 from training.data.transitions.stored import Description
-from training.data.transitions.transitions import COLUMNS, Transitions
+from training.data.transitions.transitions import COLUMNS, FRAME, Transitions
 from training.evaluation.environment_fit import draws, require_fit
 from training.evaluation.environments import single
 from training.learning import distributed
@@ -50,7 +50,7 @@ from training.learning.trainer.added_frames import AddedFrames, reopen
 from training.learning.trainer.explorer import Explorer
 from training.learning.trainer.exported_policy import ACTING, ExportedPolicy
 from training.learning.trainer.log import RunLog
-from training.learning.trainer.replay_buffer import ReplayBuffer
+from training.learning.trainer.replay_buffer import HeldFrames, ReplayBuffer
 from training.learning.trainer.session import (
     acting,
     disk_errors,
@@ -238,9 +238,13 @@ def fill(
             config.balanced, config.picture_delay)
     buffer = ReplayBuffer(
         transitions, config.horizon, config.discount, config.device,
-        len(transitions) + len(corrections), balanced=True)
+        len(transitions) + len(corrections), balanced=True, picture_delay=config.picture_delay)
+    columns: tuple[str, ...] = COLUMNS
+    if corrections.frame is not None:
+        buffer.take_frames(HeldFrames(corrections.images))
+        columns = (*COLUMNS, FRAME)
     for i in range(len(corrections)):
-        buffer.add(**{name: getattr(corrections, name)[i] for name in COLUMNS})
+        buffer.add(**{name: getattr(corrections, name)[i] for name in columns})
     return buffer
 
 

@@ -167,10 +167,14 @@ def test_a_second_video_begins_when_the_first_is_large(
     pytest.importorskip('av')
     data = smooth([5, 3, 7])
     monkeypatch.setattr(layout, 'VIDEO_MEGABYTES', 0)
+    # Decoded into a file, as what does not fit into memory is; it has no name.
+    monkeypatch.setattr('training.data.transitions.frames.free_memory', lambda: 0)
     write(tmp_path / 'set', data, 'Look')
     assert len(list((tmp_path / 'set/videos' / KEYS[0]).rglob('*.mp4'))) == 3
     found = load(tmp_path / 'set')
     require_same_numbers(found, data)
+    assert {path.name for path in (tmp_path / 'set/meta').iterdir()} == {
+        'dfp_ros.json', 'episodes', 'info.json', 'stats.json', 'tasks.parquet'}
     wrong = np.abs(found.images[0].pixels.astype(int) - data.images[0].pixels)
     assert wrong.mean() < 2
 

@@ -331,10 +331,10 @@ def test_pictures_are_measured() -> None:
     assert shown['camera wrist (8 x 8 gray)'].endswith(
         'of the steps, none black, none followed by the same picture')
     sheet = contact_sheet(data.images[0], data)
-    assert sheet.shape == (2 * 17 - 1, 6 * 19 - 1, 3)
+    assert sheet.shape == (3 * 17 - 1, 4 * 19 - 1, 3)
     np.testing.assert_array_equal(
-        sheet[17:, 19:37], data.images[0].pixels[data.frame[7]][..., ::-1])
-    assert (sheet[17:, 3 * 19:] == 255).all()
+        sheet[17:33, 3 * 19:], data.images[0].pixels[data.frame[7]][..., ::-1])
+    assert (sheet[34:, 19:] == 255).all()
 
 
 def test_the_page_has_a_contact_sheet_of_each_camera(tmp_path: Path) -> None:

@@ -30,14 +30,16 @@ from dfp_ros.spec_images import ImageField  # noqa: E402
 from testing.learning.pictures import CAMERAS, with_pictures  # noqa: E402
 from testing.learning.transitions import drawn  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
+from training.data.datasets.corrections import load_corrections  # noqa: E402
 from training.data.formats.ogbench.scenes import ACTION, VISUAL_ROBOT  # noqa: E402
 from training.data.transitions import stored  # noqa: E402
 from training.data.transitions.transitions import (  # noqa: E402
     action_fields,
+    DataError,
     observation_fields,
     Transitions,
 )
-from training.learning.trainer import run, session  # noqa: E402
+from training.learning.trainer import readiness, run, session  # noqa: E402
 from training.learning.trainer.added_frames import AddedFrames, FILE, reopen  # noqa: E402
 from training.learning.trainer.checkpoint_file import CheckpointError, read  # noqa: E402
 from training.learning.trainer.explorer import Explorer  # noqa: E402
@@ -211,6 +213,40 @@ def test_an_online_phase_resumes_bit_for_bit(
     one, other = ((tmp_path / name / FILE.format(camera=0)).read_bytes()
                   for name in ('whole', 'parts'))
     assert one == other
+
+
+def test_corrections_have_pictures(tmp_path: Path, online: TrainConfig) -> None:
+    """Half of each batch is of them, with their own pictures, of several files."""
+    taught = [data([5, 3]), data([4])]
+    taught = [replace(one, images=(replace(one.images[0], pixels=np.full_like(
+        one.images[0].pixels, 200 + i)),)) for i, one in enumerate(taught)]
+    for i, one in enumerate(taught):
+        stored.save(tmp_path / f'taught{i}.npz', one)
+    config = replace(
+        online, online_steps=0, corrections=(
+            str(tmp_path / 'taught0.npz'), str(tmp_path / 'taught1.npz')), environment='none')
+    source = data([12, 9])
+    found = load_corrections(config, source)
+    buffer = run.fill(config, source, found)
+    batch = buffer.sample(64, np.random.default_rng(0))
+    assert set(batch.pictures[0][32:].flatten().tolist()) == {200, 201}
+    whole = buffer.gather(torch.arange(21, 28))
+    for pictures in (whole.pictures[0], whole.next_pictures[0]):
+        assert set(pictures.flatten().tolist()) == {200}
+    train(tmp_path / 'run', replace(config, steps=2))
+    stored.save(tmp_path / 'blind.npz', drawn([9], 13, 5))
+    with pytest.raises(DataError, match='blind.npz: found the pictures none, expected camera'):
+        load_corrections(replace(config, corrections=(str(tmp_path / 'blind.npz'),)), source)
+
+
+def test_room_is_asked_for_the_pictures(
+        tmp_path: Path, online: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the whole online phase, before it begins."""
+    asked: list[str] = []
+    monkeypatch.setattr(
+        readiness, 'require_room', lambda folder, needed, what: asked.append(what))
+    train(tmp_path / 'run', replace(online, online_steps=100_000), until=1)
+    assert asked[0].endswith(', and 7 MB of pictures')
 
 
 def test_an_environment_that_does_not_draw_is_refused(

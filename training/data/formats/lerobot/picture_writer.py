@@ -32,6 +32,7 @@ from training.data.formats.lerobot.pictures import as_png, LAST
 from training.data.formats.lerobot.statistics import measure_pictures, NAMES
 from training.data.transitions.frames import as_rgb, channel_counts, Frames
 from training.data.transitions.transitions import DataError, Transitions
+
 # As LeRobot has a picture in Parquet.
 _FILE = pa.struct([('bytes', pa.binary()), ('path', pa.string())])
 
