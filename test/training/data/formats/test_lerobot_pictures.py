@@ -211,6 +211,17 @@ def test_pictures_of_somebody_else_are_named(tmp_path: Path, kind: str) -> None:
     assert len(load(folder, keys=KEYS[:1])) == 10
 
 
+def test_a_changed_dataset_has_no_pictures_after_its_episodes(tmp_path: Path) -> None:
+    """LeRobot's tools do not keep them; the pictures are still known."""
+    write(tmp_path / 'set', smooth([4, 6, 3]), 'Look', pictures='image')
+    def changed(content: dict) -> None:
+        content['frames'] = 99
+    change_json(tmp_path / 'set/meta/dfp_ros.json', changed)
+    found = load(tmp_path / 'set')
+    assert [frames.field for frames in found.images] == list(CAMERAS)
+    assert len(found) == 13 - 3
+
+
 def test_channels_may_come_first(tmp_path: Path) -> None:
     """In the list of features; files and videos have no order of them."""
     folder = of_somebody_else(tmp_path / 'set', 'image')

@@ -100,8 +100,10 @@ def _load(folder: Path, filter_key: str, keys: tuple[str, ...]) -> Transitions:
     paths = layout.files(folder, layout.DATA_FOLDER)
     seen = seen if keys else tuple(described.images)
     hashed = _hash(folder, paths, seen, info)
-    # Only datasets of this package have a picture after the last step of an episode.
-    has_last = all(key in described.images for key in seen)
+    # Only datasets of this package have a picture after the last step of an episode; LeRobot's
+    # tools, which change the number of frames, do not keep it.
+    has_last = not seen or (
+        described.is_ranged and all(key in described.images for key in seen))
     has_successors = observed == (layout.STATE,) and has_last and _is_like(
         info, layout.SUCCESSOR, layout.STATE)
     frames, scalars = _frames(folder, info, paths, filter_key, has_successors)
