@@ -41,7 +41,7 @@ KILTED_TESTS := $(addprefix test/, whole_node/test_policy_node.py node/ros/test_
   whole_node/test_ros_conventions.py tools/preflight/test_preflight.py node/ros/test_node_main.py \
   node/messages/test_source_reader.py node/messages/test_command_writer.py package/test_settings.py)
 
-.PHONY: help build env audit-env sweep-env view-env video-env demo test test-fast test-all test-kilted list-robot-tests wheel test-lerobot interop-env interop licences sbom lint docs docs-pages docs-env docs-links train learn bench bench-quick gpu soak fuzz clean distclean
+.PHONY: help build env audit-env sweep-env view-env demo test test-fast test-all test-kilted list-robot-tests wheel test-lerobot interop-env interop licences sbom lint docs docs-pages docs-env docs-links train learn bench bench-quick gpu soak fuzz clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,9 +63,6 @@ sweep-env: env ## add Ray to the environment, for sweeps (training/sweep.py)
 # else that it asks for is there.
 view-env: env ## add Rerun to the environment, for VIEW=rerun and `ros2 run dfp_ros view --rerun`
 	@$(ENTER); python -m pip install --no-deps --requirement env/requirements-view.txt
-
-video-env: env ## add PyAV to the environment, for the videos of LeRobot's datasets
-	@$(ENTER); python -m pip install --no-deps --requirement env/requirements-video.txt
 
 demo: build ## run a shipped policy on its simulated arm over ROS 2, 10 episodes in real time
 	@$(ENTER); exec python -m dfp_ros.sim.demo.main --robot $(ROBOT) --view $(VIEW)

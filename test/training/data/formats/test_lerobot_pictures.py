@@ -303,7 +303,7 @@ def test_a_damaged_video_is_refused(tmp_path: Path) -> None:
 def test_videos_need_pyav(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """PNG files and numbers do not; nothing stays of a dataset that was not written."""
     monkeypatch.setitem(sys.modules, 'av', None)
-    with pytest.raises(DataError, match='videos need PyAV, .* `make video-env`'):
+    with pytest.raises(DataError, match='videos need PyAV, .* `pip install av`'):
         write(tmp_path / 'set', smooth([3]), 'Look')
     assert not (tmp_path / 'set').exists()
     write(tmp_path / 'set', smooth([3]), 'Look', pictures='image')

@@ -52,7 +52,7 @@ def _library(path: Path) -> Any:
         import av
     except ImportError as error:
         raise DataError(
-            f'{path}: videos need PyAV, which is not installed; install it with `make video-env`'
+            f'{path}: videos need PyAV, which is not installed; install it with `pip install av`'
         ) from error
     # What it has to say is raised, too; the encoder of AV1 prints its settings otherwise.
     av.logging.set_level(av.logging.PANIC)
