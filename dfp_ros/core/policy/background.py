@@ -116,9 +116,9 @@ class BackgroundInference:
     Runs a policy in a thread of its own; ONNX Runtime releases the interpreter meanwhile.
 
     There is one call at a time, and no queue: an answer that nobody wants any more is still
-    computed to its end, and only then can the next chunk be requested. A call ends with this object
-    at the latest, whoever holds its answer. All planners of a session
-    share one object, so that many changes of a parameter do not start many calls.
+    computed to its end, and only then can the next chunk be requested. A call ends with this
+    object at the latest, whoever holds its answer. All planners of a session share one object, so
+    that many changes of a parameter do not start many calls.
 
     :param policy: The policy.
     :param prepare: Called first in the thread, for example to lower its priority.
