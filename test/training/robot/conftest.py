@@ -16,12 +16,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 
 @pytest.fixture(scope='session')
-def clone(demonstrations: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clone(demonstrations: Path, once: Any) -> Path:
     """Make a clone, and return its policy file."""
     from testing.processes.robot_learning import make_clone
-    return make_clone(demonstrations, tmp_path_factory.mktemp('clone') / 'run')
+    return once('clone', lambda folder: make_clone(demonstrations, folder / 'run')) / (
+        'run') / 'policy.onnx'
