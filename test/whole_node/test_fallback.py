@@ -35,7 +35,7 @@ from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.settings.fallback import FALLBACK_REASONS, FallbackSettings
 from dfp_ros.core.settings.setting import SettingsError
 from dfp_ros.tools.replay.main import main as replay
-from testing.faults.cell import FaultCell
+from testing.faults.cell import FaultCell, PATIENT
 from testing.faults.robots import CUBE, POSITION_ARM
 from testing.policies.endless_policy import write_endless_policy
 from testing.policies.small_policy import write_policy
@@ -100,7 +100,7 @@ def test_it_takes_over_again_after_a_rollback(tmp_path: Path) -> None:
     careful = write_policy(tmp_path / 'careful.onnx', wide, gain=0.1)
     with FaultCell(
             CUBE, usual, fallback__policy=str(careful), fallback__after=AFTER,
-            fallback__reasons='outside_envelope') as cell:
+            fallback__reasons='outside_envelope', **PATIENT) as cell:
         cell.wait_for_motion()
         cell.disturb({'joint_states': far})
         cell.wait_for(lambda: cell.standing.get('name') == 'careful', 'the fallback')
@@ -151,7 +151,7 @@ def test_a_posture(arm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     spec = replace(POSITION_ARM.spec, horizon=20)
     hanging, bag = write_endless_policy(tmp_path / 'hanging.onnx', spec, 5), tmp_path / 'bag'
     with FaultCell(
-            POSITION_ARM, hanging, description=arm, autostart='false',
+            POSITION_ARM, hanging, description=arm, autostart='false', **PATIENT,
             planning__asynchronous='true', fallback__posture='home', fallback__after=AFTER,
             execution__unbounded_operators='Loop') as cell, NodeProcess(
                 'dfp_ros.tools.recording.recorder', cell.domain, '--ros-args', '-p',
