@@ -46,6 +46,8 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     return None
 
 
+# Before that of xdist, which reads the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In a session of several processes, keep tests of a fixture together, the longest first."""
     if not config.pluginmanager.hasplugin('xdist') or not hasattr(config, 'workerinput'):
