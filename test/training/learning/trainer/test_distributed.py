@@ -180,6 +180,7 @@ def test_a_signal_to_torchrun_checkpoints_and_ends(
         while not (run / 'checkpoint.pt').exists():
             assert process.poll() is None
             assert time.monotonic() < until
+            time.sleep(0.05)
         process.send_signal(kind)
         process.communicate(timeout=60)
     last = (run / 'updates.csv').read_text().splitlines()[-1].split(',')[0]
