@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+import contextlib
 from dataclasses import dataclass
 import json
 from pathlib import Path
@@ -390,6 +391,18 @@ class FaultCell:
         request = ChangeState.Request()
         request.transition.id = transition
         return self.ask(ChangeState, 'change_state', request)
+
+    def starved(self) -> float:
+        """
+        Return for how many seconds the node's threads have waited for a processor so far.
+
+        Where that is much, the machine has stopped the robot, and not what a test does to it.
+        """
+        waited = 0
+        for task in Path(f'/proc/{self.process.process.pid}/task').glob('*/schedstat'):
+            with contextlib.suppress(OSError):  # a thread that has ended since
+                waited += int(task.read_text().split()[1])
+        return waited * 1e-9
 
     # Conditions to wait for
 
