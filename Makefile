@@ -18,7 +18,8 @@ SET ?=
 # other's files: colcon cannot mix an install space with links and one without.
 COLCON := .colcon
 # `make demo ROBOT=lift` runs robosuite's Lift, `ROBOT=joint` the same with its joints commanded,
-# `ROBOT=play` the cube with a policy that was learned from play and improved on the robot.
+# `ROBOT=play` the cube with a policy that was learned from play and improved on the robot,
+# `ROBOT=visual` the cube with a policy that sees a picture in place of the cube's pose.
 ROBOT ?= cube
 # `make demo VIEW=rerun` shows it in Rerun, too, and `VIEW=lines` prints lines alone.
 VIEW ?= auto

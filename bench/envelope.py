@@ -39,7 +39,7 @@ from dfp_ros.core.safety.monitors import distances, training_ranges
 from dfp_ros.core.settings.safety import SafetySettings
 from dfp_ros.spec import PolicySpec
 from training.evaluation.environments import start
-from training.evaluation.evaluation import evaluate
+from training.evaluation.evaluation import acting, evaluate
 
 _SHARES = {'p50': 50, 'p99': 99, 'max': 100}
 POLICIES = ('cube_single', 'lift', 'lift_joint')
@@ -125,7 +125,7 @@ def measure(
         start(spec.environment, min(environments, episodes), spec.provenance), spec)
     with closing(watched):
         found = evaluate(
-            watched, lambda *inputs: policy.act(*inputs).actions, spec, episodes, seed,
+            watched, acting(policy), spec, episodes, seed,
             bar=path.stem)
     solved = {episode.seed: episode.success for episode in found.episodes}
     worst = sorted(watched.worst.items(), key=lambda item: -item[1])

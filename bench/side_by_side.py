@@ -35,7 +35,8 @@ from bench.common.arguments import count, output, source, whole
 from bench.common.palette import BLUE, GREY, ORANGE
 from dfp_ros.core.policy.policy_file import read_spec
 from dfp_ros.sim.simulation.make_simulation import make_simulation
-from dfp_ros.sim.simulation.rendering import FrameServer, RenderingError, write_gif
+from dfp_ros.sim.simulation.render_backend import RenderingError
+from dfp_ros.sim.simulation.rendering import FrameServer, write_gif
 from training.common.error_line import error_line
 from training.common.files import write_json
 from training.evaluate import evaluate_file

@@ -29,10 +29,9 @@ import os
 from pathlib import Path
 import sys
 
-os.environ.setdefault('MUJOCO_GL', 'disable')  # nothing is drawn
-
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.text.printable import printable
+from dfp_ros.sim.simulation.render_backend import choose_backend, RenderingError
 from training.common.disk import WriteError
 from training.common.error_line import error_line
 from training.config import COUNTS
@@ -51,7 +50,8 @@ def _ogbench(asked: argparse.Namespace) -> Recipe:
             'have no task to fail at, and contain everything')
     from training.data.collection import ogbench as collect_ogbench
     return collect_ogbench.Recipe(
-        asked.scene, asked.kind, asked.task, asked.seed, failures=asked.failures)
+        asked.scene, asked.kind, asked.task, asked.seed, failures=asked.failures,
+        visual=asked.visual)
 
 
 def _robosuite(asked: argparse.Namespace) -> Recipe:
@@ -59,6 +59,10 @@ def _robosuite(asked: argparse.Namespace) -> Recipe:
         raise CollectionError(
             f'--kind: found {asked.kind}, expected demo or joint: {asked.scene} has only '
             'demonstrations')
+    if asked.visual:
+        raise CollectionError(
+            f"--visual: found with {asked.scene}, expected one of OGBench's scenes: "
+            f'{", ".join(SCENES)}')
     if asked.val_episodes:
         raise CollectionError(
             f'--val-episodes: found {asked.val_episodes}, expected none: the file of '
@@ -87,6 +91,9 @@ def parser() -> argparse.ArgumentParser:
                       '(default: %(default)s)')
     made.add_argument('--failures', action='store_true',
                       help='keep failed demonstrations too, up to the time limit')
+    made.add_argument('--visual', action='store_true',
+                      help="pictures of 64 x 64 in place of states, as in OGBench's visual data "
+                      'sets; drawn without a window, a tenth of a second each on a CPU')
     made.add_argument('--task', type=int, choices=range(1, 6), default=2,
                       help='task number of OGBench demonstrations (default: %(default)s)')
     made.add_argument('--episodes', type=int,
@@ -101,6 +108,21 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument('--out', type=user_path, default=Path('data'),
                       help='folder to write to (default: %(default)s)')
     return made
+
+
+def _choose_renderer(visual: bool) -> None:
+    """
+    Choose how MuJoCo draws in the worker processes, which inherit it, before it is imported.
+
+    :raises CollectionError: If pictures are wanted and cannot be drawn.
+    """
+    if not visual:
+        os.environ.setdefault('MUJOCO_GL', 'disable')
+        return
+    try:
+        os.environ['MUJOCO_GL'] = os.environ['PYOPENGL_PLATFORM'] = choose_backend()
+    except RenderingError as error:
+        raise CollectionError(f'--visual: {error}') from error
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -121,6 +143,7 @@ def main(arguments: list[str] | None = None) -> int:
         made.error(f'--hours: found {asked.hours:g}, expected more than 0')
     budget = Budget(hours=asked.hours) if asked.hours else Budget(asked.episodes or EPISODES)
     try:
+        _choose_renderer(asked.visual)
         recipe = RECIPES[asked.scene](asked)
         file = asked.out / f'{recipe.name}{recipe.suffix}'
         count = collect(recipe, file, budget, 0, asked.workers)

@@ -46,7 +46,8 @@ COUNTS: dict[str, tuple[int, int]] = {
     'threads': (0, 1024), 'batch_size': (1, 2**20), 'critics': (1, 100),
     'horizon': (1, MOST_ACTIONS), 'best_of': (1, MOST_CANDIDATES),
     'generated': (1, MOST_CANDIDATES), 'pool': (1, MOST_CANDIDATES), 'top': (1, MOST_CANDIDATES),
-    'flow_steps': (1, 10_000), 'encoder_features': (1, 4096), 'shift': (0, 256)}
+    'flow_steps': (1, 10_000), 'encoder_features': (1, 4096), 'shift': (0, 256),
+    'picture_delay': (0, 1000)}
 _MOST_STAGES, _MOST_CHANNELS = 8, 1024
 _MOST_LAYERS, _MOST_WIDTH, _MOST_BANDWIDTHS = 64, 2**16, 64
 # Weights of the hidden layers of all critics, and outputs of one layer in one update: 4 and 64 GiB
@@ -149,6 +150,10 @@ class TrainConfig:
     """Numbers that the encoder makes of a picture."""
     shift: int = 4
     """Largest random shift of a picture in an update, in pixels in both directions; 0 for none."""
+    picture_delay: int = 0
+    """Largest age of the pictures in an update, in control periods: a robot's pictures are older
+    than its joint states, by exposure, transport and the period of the camera. Drawn for each
+    chunk, from 0 to this."""
 
     # Action chunks and value function.
     horizon: int = 1

@@ -30,14 +30,15 @@ from dfp_ros.core.hung_calls import ended_by_interrupts
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.policy.policy_file import read_policy_file, read_spec
 from dfp_ros.core.text.printable import printable
-from dfp_ros.sim.simulation.rendering import RenderingError
+from dfp_ros.sim.simulation.render_backend import RenderingError
 from training.common.disk import WriteError
 from training.common.error_line import error_line
 from training.common.files import require_output, write_json
 from training.common.provenance import versions
 from training.config import ConfigError, COUNTS, NO_ENVIRONMENT
+from training.evaluation.environment_fit import require_pictures
 from training.evaluation.environments import EnvironmentFailed, start
-from training.evaluation.evaluation import evaluate, Evaluation
+from training.evaluation.evaluation import acting, evaluate, Evaluation
 from training.evaluation.video import Film
 
 
@@ -62,18 +63,14 @@ def evaluate_file(
     """
     with ended_by_interrupts():
         policy = OnnxPolicy(path)
-    if policy.spec.images:
-        raise ValueError(
-            f'{path}: found a policy with pictures '
-            f'({", ".join(str(image) for image in policy.spec.images)}), which the simulation '
-            'does not draw yet; evaluate it on a robot (docs/episodes.md)')
+    environment = environment or policy.spec.environment
+    require_pictures(environment, policy.spec, path)
     started = start(
-        environment or policy.spec.environment, min(environments, episodes),
-        policy.spec.provenance)
+        environment, min(environments, episodes), policy.spec.provenance, policy.spec.horizon)
     with closing(started):
         return evaluate(
-            started, lambda *inputs: policy.act(*inputs).actions, policy.spec, episodes, seed,
-            candidates, noise_scale, discount, path.stem)
+            started, acting(policy), policy.spec, episodes, seed, candidates, noise_scale,
+            discount, path.stem)
 
 
 def parser() -> argparse.ArgumentParser:

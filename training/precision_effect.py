@@ -42,7 +42,7 @@ from dfp_ros.spec import PRECISIONS
 from training.common.disk import WriteError
 from training.common.files import require_output, write_json
 from training.evaluation.environments import EnvironmentFailed, start
-from training.evaluation.evaluation import evaluate, Evaluation
+from training.evaluation.evaluation import acting, evaluate, Evaluation
 from training.onnx_export.parity import ExportError
 from training.onnx_export.precision import Difference, store, summarised
 
@@ -96,12 +96,15 @@ class _Met:
         self._policies = policies
         self._differences: dict[str, list[np.ndarray]] = {name: [] for name in policies}
 
-    def act(self, observation: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    def act(
+            self, observation: np.ndarray, noise: np.ndarray,
+            pictures: tuple[np.ndarray, ...] = ()) -> np.ndarray:
         """Compute an action chunk; see :meth:`OnnxPolicy.act`."""
-        first = self._policies['float32'].act(observation, noise[:1]).actions
+        first = self._policies['float32'].act(observation, noise[:1], pictures=pictures).actions
         for name, policy in self._policies.items():
-            self._differences[name].append(policy.act(observation, noise[:1]).actions - first)
-        return self._policies['float32'].act(observation, noise).actions
+            other = policy.act(observation, noise[:1], pictures=pictures).actions
+            self._differences[name].append(other - first)
+        return self._policies['float32'].act(observation, noise, pictures=pictures).actions
 
     def found(self, precision: str) -> Difference:
         """Summarise the differences of a precision."""
@@ -113,10 +116,10 @@ def _run(
         environments: int) -> Evaluation:
     """Run the episodes of one file; ``met``, if given, acts instead of it."""
     spec = policy.spec
-    started = start(spec.environment, min(environments, episodes), spec.provenance)
+    started = start(spec.environment, min(environments, episodes), spec.provenance, spec.horizon)
     with closing(started):
         return evaluate(
-            started, met.act if met else lambda *inputs: policy.act(*inputs).actions, spec,
+            started, met.act if met else acting(policy), spec,
             episodes, seed, bar=spec.precision)
 
 

@@ -88,6 +88,21 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
         'Behaviour cloning of demonstrations, minutes on a CPU; made the shipped policy',
         replace(
             _SMALL, value_weight=0.0, noise_scale=0.5, steps=6_000, evaluate_every=3_000)),
+    'visual-cpu': (
+        'Behaviour cloning of demonstrations from pictures, less than an hour on a CPU; made the '
+        'shipped policy that sees',
+        replace(
+            _SMALL, data='data/visual-cube-single-demo-task2-v0.npz',
+            environment='visual-cube-single-singletask-task2-v0', precision='bf16',
+            batch_size=128, horizon=5, picture_delay=5, value_weight=0.0, noise_scale=0.5,
+            steps=6_000, evaluate_every=3_000, checkpoint_every=500)),
+    'visual': (
+        'The same on a GPU, with networks and batches of the paper',
+        TrainConfig(
+            data='data/visual-cube-single-demo-task2-v0.npz',
+            environment='visual-cube-single-singletask-task2-v0', precision='bf16', horizon=5,
+            picture_delay=5, value_weight=0.0, noise_scale=0.5, normalise=True, steps=100_000,
+            evaluate_every=10_000)),
     'lift-cpu': (
         "Behaviour cloning of Robomimic's Lift with small networks, minutes on a CPU",
         replace(

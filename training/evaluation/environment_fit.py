@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dfp_ros.sim.simulation.make_env import ROBOMIMIC
-from dfp_ros.spec import ActionField, ObservationField
+from dfp_ros.sim.simulation.picture_names import CAMERA, PICTURE_SIZE, VISUAL
+from dfp_ros.spec import ActionField, ObservationField, PolicySpec
 from training.config import ConfigError, NO_ENVIRONMENT, TrainConfig
 from training.data.datasets.numbered import files
 from training.data.formats.lerobot.description import describe
@@ -111,6 +112,29 @@ def require_fit(environment: str, data: Described, where: object) -> None:
             f'{where}: the data are not of the environment {environment} ({difference}); name '
             f'the environment of the data with --environment, or {NO_ENVIRONMENT!r} for a robot '
             'without a simulator')
+
+
+def draws(environment: str, spec: PolicySpec) -> bool:
+    """Tell whether an environment draws the pictures that a policy needs, if it needs some."""
+    if not spec.images:
+        return True
+    return is_visual(environment) and [(image.name, image.shape) for image in spec.images] == [
+        (CAMERA, (PICTURE_SIZE, PICTURE_SIZE, 3))]
+
+
+def require_pictures(environment: str, spec: PolicySpec, where: object) -> None:
+    """
+    Check that an environment draws the pictures that a policy needs.
+
+    :param where: Path of the policy, for the error.
+    :raises ConfigError: If it does not.
+    """
+    if not draws(environment, spec):
+        raise ConfigError(
+            f'{where}: found a policy with pictures '
+            f'({", ".join(str(image) for image in spec.images)}), which {environment} does not '
+            f'draw, expected {CAMERA} of {PICTURE_SIZE} x {PICTURE_SIZE} and an environment '
+            f'whose name begins with {VISUAL}; evaluate it on a robot (docs/episodes.md)')
 
 
 def choose_environment(config: TrainConfig) -> tuple[TrainConfig, str]:

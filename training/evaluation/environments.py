@@ -40,6 +40,10 @@ import weakref
 import gymnasium
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
+from dfp_ros.sim.simulation.make_env import make_env
+from dfp_ros.sim.simulation.picture_names import VISUAL
+from dfp_ros.sim.simulation.render_backend import choose_backend
+
 # Timeout of a step or a start, s; they take milliseconds and seconds.
 PATIENCE = 120.0
 
@@ -49,22 +53,29 @@ class EnvironmentFailed(RuntimeError):
 
 
 def start(
-        environment: str, count: int, provenance: Mapping[str, Any] | None = None) -> VectorEnv:
+        environment: str, count: int, provenance: Mapping[str, Any] | None = None,
+        draw_every: int = 1) -> VectorEnv:
     """
     Start environments, each of which is reset separately with its seed.
 
-    A single one runs in this process, several run in separate processes; ``close`` ends them.
+    A single one runs in this process, several run in separate processes, and so do those with
+    pictures, because MuJoCo decides at its import how it draws; ``close`` ends them.
 
     :param environment: Name, see :func:`dfp_ros.sim.simulation.make_env.make_env`.
     :param count: Number of environments.
     :param provenance: Provenance of a policy, see there.
+    :param draw_every: Steps from one picture to the next, see there.
+    :raises RenderingError: If pictures are needed and cannot be drawn.
     :raises ValueError: If there is no such environment.
     :raises EnvironmentFailed: If a process ends, or takes longer than :data:`PATIENCE`.
     """
-    if count == 1:
+    visual = environment.startswith(VISUAL)
+    if visual:
+        choose_backend(_willing())
+    if count == 1 and not visual:
         return SyncVectorEnv(
             [partial(_make, environment, provenance)], autoreset_mode=AutoresetMode.DISABLED)
-    return Processes(environment, count, provenance)
+    return Processes(environment, count, provenance, draw_every)
 
 
 class Processes(AsyncVectorEnv):
@@ -74,11 +85,12 @@ class Processes(AsyncVectorEnv):
     :param environment: Name.
     :param count: Number of environments.
     :param provenance: Provenance of a policy.
+    :param draw_every: Steps from one picture to the next.
     """
 
     def __init__(
-            self, environment: str, count: int,
-            provenance: Mapping[str, Any] | None = None) -> None:
+            self, environment: str, count: int, provenance: Mapping[str, Any] | None = None,
+            draw_every: int = 1) -> None:
         self._environment = environment
         began, limit = time.monotonic(), threading.Timer(PATIENCE, self._kill)
         # Only this process handles a signal to the whole process group (Ctrl-C, a batch system's
@@ -90,7 +102,7 @@ class Processes(AsyncVectorEnv):
         try:
             with self._judged(), _main_hidden():
                 super().__init__(
-                    [partial(_make, environment, provenance)] * count, context='spawn',
+                    [partial(_make, environment, provenance, draw_every)] * count, context='spawn',
                     autoreset_mode=AutoresetMode.DISABLED)
             # Runs before multiprocessing's own exit handler, which sends a blocked SIGTERM and
             # waits.
@@ -175,10 +187,23 @@ def headless() -> None:
     warnings.filterwarnings('ignore', message='.*precision lowered')
 
 
-def _make(environment: str, provenance: Mapping[str, Any] | None) -> gymnasium.Env:
+def _make(
+        environment: str, provenance: Mapping[str, Any] | None,
+        draw_every: int = 1) -> gymnasium.Env:
+    if environment.startswith(VISUAL) and multiprocessing.parent_process():
+        os.environ['MUJOCO_GL'] = os.environ['PYOPENGL_PLATFORM'] = choose_backend(_willing())
     headless()
-    from dfp_ros.sim.simulation.make_env import make_env
-    return make_env(environment, provenance)
+    return make_env(environment, provenance, draw_every)
+
+
+def _willing() -> dict[str, str]:
+    """
+    Return the variables of this process that choose a renderer.
+
+    That MuJoCo does not draw in this process does not concern the others.
+    """
+    wanted = os.environ.get('MUJOCO_GL', '')
+    return {} if wanted == 'disable' else {'MUJOCO_GL': wanted}
 
 
 def _kill(processes: list[Any]) -> None:

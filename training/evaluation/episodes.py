@@ -20,7 +20,7 @@ seed alone: not on which environment it ran in, nor on the other episodes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,8 +28,10 @@ from gymnasium.vector import VectorEnv
 import numpy as np
 
 from dfp_ros.core.policy.noise import NoiseStream
+from dfp_ros.sim.simulation.picture_names import PICTURES
 
-Act = Callable[[np.ndarray, np.ndarray], np.ndarray]
+#: Policy: see :func:`run_episodes`.
+Act = Callable[..., np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,9 @@ def run_episodes(
 
     :param environments: Environments from :func:`training.evaluation.environments.start`.
     :param act: Maps an observation, shape (obs_dim,), float32, and noise, shape
-        (candidates, noise_size), float32, to a chunk, shape (horizon, act_dim).
+        (candidates, noise_size), float32, to a chunk, shape (horizon, act_dim). Pictures,
+        if there are some, are its keyword argument ``pictures``: a tuple of those of each camera,
+        shape (height, width, n), uint8.
     :param seeds: One seed per episode.
     :param noise: Returns the noise stream of a seed.
     :param discount: Discount factor per step.
@@ -73,6 +77,8 @@ def run_episodes(
     reset: Any = environments.reset
     actions = np.zeros(environments.action_space.shape or (), np.float32)
     observations = np.empty(0)
+    # The newest of each environment: not every step has some.
+    pictures: list[tuple[np.ndarray, ...]] = [()] * len(running)
     while True:
         starts: list[int | None] = [None] * len(running)
         for i, episode in enumerate(running):
@@ -85,10 +91,13 @@ def run_episodes(
             # The first reset includes all: environments without an episode step idly with the
             # others.
             mask = fresh if observations.size else np.ones_like(fresh)
-            observations, _ = reset(seed=starts, options={'reset_mask': mask})
+            observations, infos = reset(seed=starts, options={'reset_mask': mask})
+            pictures = newest_pictures(infos, pictures)
         for i, episode in enumerate(running):
-            actions[i] = 0 if episode is None else episode.action(act, observations[i])
+            actions[i] = 0 if episode is None else episode.action(
+                act, observations[i], pictures[i])
         observations, rewards, terminated, truncated, infos = environments.step(actions)
+        pictures = newest_pictures(infos, pictures)
         for i, episode in enumerate(running):
             if episode is None:
                 continue
@@ -96,6 +105,24 @@ def run_episodes(
             if terminated[i] or truncated[i]:
                 running[i] = None
                 yield episode.outcome(bool(infos['success'][i]))
+
+
+def newest_pictures(
+        infos: Mapping[str, Any],
+        before: Sequence[tuple[np.ndarray, ...]]) -> list[tuple[np.ndarray, ...]]:
+    """
+    Take the pictures that environments drew, as visual environments do.
+
+    :param infos: Information of a step or a reset of several environments.
+    :param before: Newest pictures of each environment before it.
+    :return: Newest pictures of each; those of a camera have the shape (height, width, n), uint8.
+    """
+    drawn = infos.get(PICTURES, {})
+    cameras = [name for name in drawn if not name.startswith('_')]
+    return [
+        tuple(np.asarray(drawn[name][i], np.uint8) for name in cameras)
+        if cameras and all(drawn[f'_{name}'][i] for name in cameras) else old
+        for i, old in enumerate(before)]
 
 
 class _Running:
@@ -108,7 +135,9 @@ class _Running:
         self._reward = self._return = 0.0
         self._weight = 1.0
 
-    def action(self, act: Act, observation: np.ndarray) -> np.ndarray:
+    def action(
+            self, act: Act, observation: np.ndarray,
+            pictures: tuple[np.ndarray, ...]) -> np.ndarray:
         """
         Choose the next action.
 
@@ -117,7 +146,9 @@ class _Running:
         take most of the time.
         """
         if not self._chunk:
-            chunk = act(np.asarray(observation, np.float32), self._noise.next())
+            chunk = act(
+                np.asarray(observation, np.float32), self._noise.next(),
+                **({'pictures': pictures} if pictures else {}))
             self._chunk = list(np.asarray(chunk, np.float32))
         self._actions.append(self._chunk.pop(0))
         return self._actions[-1]

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from dfp_ros.core.intervals import wilson_interval
 from dfp_ros.core.policy.noise import NoiseStream
+from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import PolicySpec
 from training.config import TrainConfig
 from training.evaluation.episodes import Act, Episode, run_episodes
@@ -99,6 +100,15 @@ def evaluate(
         run_episodes(environments, act, range(seed, seed + episodes), noise, discount),
         total=episodes, desc=bar, unit='episode', disable=None if bar else True)
     return Evaluation(tuple(sorted(ended, key=lambda episode: episode.seed)), discount)
+
+
+def acting(policy: OnnxPolicy) -> Act:
+    """Adapt a policy file; see :func:`training.evaluation.episodes.run_episodes`."""
+    def act(
+            observation: np.ndarray, noise: np.ndarray,
+            pictures: tuple[np.ndarray, ...] = ()) -> np.ndarray:
+        return policy.act(observation, noise, pictures=pictures).actions
+    return act
 
 
 def discount_of(spec: PolicySpec) -> float:

@@ -26,7 +26,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from dfp_ros.sim.simulation.rendering import FrameServer, RenderingError, write_gif
+from dfp_ros.sim.simulation.render_backend import RenderingError
+from dfp_ros.sim.simulation.rendering import FrameServer, write_gif
 from training.evaluation.environments import headless
 from training.evaluation.episodes import Episode
 

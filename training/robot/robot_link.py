@@ -27,15 +27,17 @@ from typing import Any, Literal
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
 from dfp_ros.node.monitors.claim import BEAT, Claim, Claims, TIMEOUT
 from dfp_ros.node.ros.endpoints import publisher_names
+from dfp_ros.node.ros.node_main import keep_spinning
 from dfp_ros.node.ros.qos import STATUS_QOS
 from dfp_ros.node.ros.start import join
 from dfp_ros.sim.sim_robot.learner_gate import SEEN, SEEN_QOS, write_seen
@@ -121,7 +123,10 @@ class RobotLink:
         self.node.create_timer(BEAT, self._advance)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._spin, name='ros', daemon=True)
+        self._ended = Future()
+        self._thread = threading.Thread(
+            target=keep_spinning, args=(self._executor, self.node, self._ended), name='ros',
+            daemon=True)
         self._thread.start()
 
     def claim(self) -> Claim | None:
@@ -180,8 +185,11 @@ class RobotLink:
         """Leave the domain."""
         with self._lock:
             self._claims.drop()
-        self._executor.shutdown(2.0)
+        # An executor that is shut down while it spins fails in its own thread now and then.
+        self._ended.set_result(None)
+        self._executor.wake()
         self._thread.join(2.0)
+        self._executor.shutdown(2.0)
         self.node.destroy_node()
         rclpy.try_shutdown(context=self._context)
 
@@ -232,10 +240,3 @@ class RobotLink:
         self._claim_publisher.publish(String(data=text))
         if self.rival:
             self.inbox.put(News('wake', None, now))
-
-    def _spin(self) -> None:
-        """Receive until closed."""
-        try:
-            self._executor.spin()
-        except ExternalShutdownException:
-            pass

@@ -42,6 +42,8 @@ from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.sim.demo.report import Report
 from dfp_ros.sim.demo.run import Options, run
 from dfp_ros.sim.demo.signals import Interrupted, Signals
+from dfp_ros.sim.simulation.picture_names import VISUAL
+from dfp_ros.sim.simulation.render_backend import choose_backend, RenderingError
 from dfp_ros.tools.view.rerun_stream import (
     check_file,
     has_display,
@@ -56,6 +58,7 @@ VIEWS = ('auto', 'terminal', 'lines', 'rerun')
 # Shipped policy, description and environment of each robot.
 ROBOTS = {
     'cube': ('cube_single', 'ur5e_cube', 'cube-single-singletask-task2-v0'),
+    'visual': ('cube_visual', 'ur5e_cube_visual', 'visual-cube-single-singletask-task2-v0'),
     'play': ('cube_play', 'ur5e_cube', 'cube-single-singletask-task2-v0'),
     'lift': ('lift', 'panda_lift', 'lift-mh-low_dim'),
     'joint': ('lift_joint', 'panda_joint', 'lift-joint-low_dim')}
@@ -70,7 +73,7 @@ def draw(folder: Path, path: Path, signals: Signals, report: Report) -> str:
     :raises Interrupted: If a signal arrived.
     """
     from dfp_ros.sim.simulation.episode_file import load
-    from dfp_ros.sim.simulation.rendering import FrameServer, RenderingError, write_gif
+    from dfp_ros.sim.simulation.rendering import FrameServer, write_gif
 
     chosen = next((episode for episode in report.episodes if episode.success), None)
     if chosen is None:
@@ -104,8 +107,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add('--seed', type=int, default=0, help='seed of the first episode; each further one adds 1')
     add('--robot', choices=ROBOTS, default='cube',
         help="simulated robot: OGBench's arm that moves a cube, the same with the policy learned "
-             "from play and on the robot, robosuite's arm that lifts a cube, or the latter with "
-             'joint commands')
+             "from play and on the robot, or with one that sees a picture in place of the cube's "
+             "pose, robosuite's arm that lifts a cube, or the latter with joint commands")
     add('--policy', help='policy file, or the name of one in models; by default that of the robot')
     add('--real-time-factor', type=float, default=1.0,
         help='ratio of simulated time to wall time')
@@ -170,6 +173,12 @@ def main(arguments: list[str] | None = None) -> int:
               'environment; run `make demo`, or first `. env/setup.bash` (with your own ROS 2: '
               '`colcon build`, then `. install/setup.bash`)', file=sys.stderr)
         return 2
+    if ROBOTS[options.robot][2].startswith(VISUAL):
+        try:
+            choose_backend()
+        except RenderingError as error:
+            print(f'demo: skipped: the camera of the simulated robot cannot be rendered: {error}')
+            return 0
     signals = Signals()
     report = Report(options.episodes)
     own = 'ROS_DOMAIN_ID' not in os.environ

@@ -25,12 +25,17 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.publisher import Publisher
 
 from dfp_ros.sim.sim_robot.messages import image
-from dfp_ros.sim.simulation.rendering import FrameServer, RenderingError
+from dfp_ros.sim.simulation.render_backend import RenderingError
+from dfp_ros.sim.simulation.rendering import FrameServer
+
+# Period of the comparison of the achieved rate with the requested one, s, and least ratio of the
+# two that is not reported.
+_CHECKED_EVERY, _KEPT = 10.0, 0.8
 
 
 class Camera:
     """
-    Background renderer and publisher, which never delays the physics.
+    Background renderer and publisher, which never delays the physics in real time.
 
     :param server: Renders the images.
     :param publisher: Publisher of sensor_msgs/Image.
@@ -45,6 +50,7 @@ class Camera:
         self._server = server
         self._publisher = publisher
         self._interval = 1 / rate
+        self._since, self._drawn, self._drawing = time.monotonic(), 0, 0.0
         self._logger = logger
         self._newest: tuple[Time, NDArray[np.float64]] | None = None
         self._changed = threading.Condition()
@@ -57,6 +63,20 @@ class Camera:
         with self._changed:
             self._newest = stamp, picture
             self._changed.notify()
+
+    def publish(self, stamp: Time, picture: NDArray[np.float64]) -> None:
+        """
+        Render and publish a state at once, for physics that wait for an answer to it.
+
+        Not beside :meth:`offer`.
+        """
+        if self._closing:
+            return
+        try:
+            self._publisher.publish(image(stamp, self._server.draw(picture)))
+        except RenderingError as error:
+            self._closing = True
+            self._logger.error(f'camera: {error}; no more images are published')
 
     def close(self) -> None:
         """Stop rendering, and end the render process."""
@@ -79,6 +99,7 @@ class Camera:
                 assert self._newest is not None
                 (stamp, picture), self._newest = self._newest, None
             due = max(due + self._interval, time.monotonic() - self._interval)
+            begun = time.monotonic()
             try:
                 frame = self._server.draw(picture)
             except RenderingError as error:
@@ -87,3 +108,19 @@ class Camera:
                 return
             if not self._closing:
                 self._publisher.publish(image(stamp, frame))
+                self._compare_rates(begun)
+
+    def _compare_rates(self, begun: float) -> None:
+        """Count an image, and now and then report a rate that is not achieved."""
+        now = time.monotonic()
+        self._drawn += 1
+        self._drawing += now - begun
+        if now - self._since < _CHECKED_EVERY:
+            return
+        rate, mean = self._drawn / (now - self._since), self._drawing / self._drawn
+        if mean > self._interval and rate * self._interval < _KEPT:
+            self._logger.warning(
+                f'camera: {rate:.1f} images a second of the {1 / self._interval:g} requested; one '
+                f'takes {1000 * mean:.0f} ms to render; lower render_rate, or render on a GPU',
+                throttle_duration_sec=60.0)
+        self._since, self._drawn, self._drawing = now, 0, 0.0

@@ -314,8 +314,11 @@ class EpisodeLoop:
 
     def _publish_state(self, stamp: Stamp) -> None:
         """Publish the current state, and pass it to the camera."""
+        if self._camera and not self._realtime:
+            # Before the state, so that an answer to the state is one to the image, too.
+            self._camera.publish(stamp, self._simulation.picture())
         self._robot.publish_state(sim_messages.messages(self._simulation.state(), stamp))
-        if self._camera:
+        if self._camera and self._realtime:
             self._camera.offer(stamp, self._simulation.picture())
 
     def _publish_result(self, number: int, result: EpisodeResult) -> None:

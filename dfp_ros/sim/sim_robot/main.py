@@ -92,7 +92,9 @@ def _run(
     from dfp_ros.sim.sim_robot.episode_loop import EpisodeLoop
     from dfp_ros.sim.sim_robot.settings import declare
     from dfp_ros.sim.simulation.make_simulation import make_simulation
-    from dfp_ros.sim.simulation.rendering import FrameServer, RenderingError
+    from dfp_ros.sim.simulation.picture_names import VISUAL
+    from dfp_ros.sim.simulation.render_backend import RenderingError
+    from dfp_ros.sim.simulation.rendering import FrameServer
 
     try:
         settings = declare(robot)
@@ -100,7 +102,10 @@ def _run(
         for line in check_parameters(robot, args):
             robot.get_logger().warning(line)
         requests.watch_parent(watches)
-        simulation = make_simulation(settings.environment, settings.state_rate)
+        # The renderer's process draws the pictures of a visual environment; this one has its
+        # physics alone.
+        simulation = make_simulation(
+            settings.environment.removeprefix(VISUAL), settings.state_rate)
         server = FrameServer(
             settings.environment, settings.image_width, settings.image_height,
         ) if settings.render else None

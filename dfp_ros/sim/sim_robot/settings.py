@@ -25,6 +25,7 @@ from dfp_ros.core.settings.setting import SettingsError
 from dfp_ros.core.text.printable import printable, TEXT
 from dfp_ros.node.parameters.declare import declare_parameter
 from dfp_ros.node.parameters.names import require_name
+from dfp_ros.sim.simulation.picture_names import PICTURE_SIZE, VISUAL
 
 MODES = ('realtime', 'lockstep')
 
@@ -59,7 +60,8 @@ PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
      'Seed of a training run: episodes have the seeds of its online phase, in place of seed. -1 '
      'for none.', (-1, 2**32 - 1)),
     ('record', '', 'Folder for a file of each episode. Empty records nothing.', None),
-    ('render', False, 'Publish camera/image_raw; rendered in a separate process.', None),
+    ('render', False, 'Publish camera/image_raw; rendered in a separate process. Environments '
+     'whose name begins with visual- always do, with the size and colours of their data.', None),
     ('render_rate', 10.0,
      'Largest image rate in Hz; a slow renderer gives a lower one.', (0.1, 60.0)),
     ('image_width', 320, 'Width of the camera image in pixels.', (16, 1920)),
@@ -114,6 +116,9 @@ def declare(node: Node) -> Settings:
             f'learner_node: found {values["learner_node"]!r} with mode {values["mode"]!r}, '
             "expected mode 'lockstep': physics that follow the clock wait for nobody")
     record = values.pop('record')
+    if values['environment'].startswith(VISUAL):
+        values |= {
+            'render': True, 'image_width': PICTURE_SIZE, 'image_height': PICTURE_SIZE}
     return Settings(record=_folder(record) if record else None, **values)
 
 

@@ -19,6 +19,8 @@ from collections.abc import Mapping
 import re
 from typing import Any, TYPE_CHECKING
 
+from dfp_ros.sim.simulation.picture_names import VISUAL
+
 if TYPE_CHECKING:
     import gymnasium
 
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 ROBOMIMIC = re.compile(r'\w+-(ph|mh|mg|joint)-low_dim')
 
 
-def make_env(environment: str, provenance: Mapping[str, Any] | None = None) -> gymnasium.Env:
+def make_env(
+        environment: str, provenance: Mapping[str, Any] | None = None,
+        draw_every: int = 1) -> gymnasium.Env:
     """
     Make a deterministic environment: equal seeds give equal episodes.
 
@@ -36,6 +40,8 @@ def make_env(environment: str, provenance: Mapping[str, Any] | None = None) -> g
     :param provenance: Provenance of a policy. Robosuite's environments are made from its data's
         ``env_args`` and ``observation_keys``, OGBench's with its configuration's
         ``success_timing``.
+    :param draw_every: Steps from one picture to the next, see
+        :class:`dfp_ros.sim.simulation.visual_env.VisualEnv`.
     :raises ValueError: If there is no such environment.
     """
     provenance = provenance or {}
@@ -44,7 +50,10 @@ def make_env(environment: str, provenance: Mapping[str, Any] | None = None) -> g
         data = provenance.get('data', {})
         return robosuite_env.make_env(
             environment, data.get('env_args'), data.get('observation_keys', ()))
-    from dfp_ros.sim.simulation import ogbench_env
     timing = provenance.get('config', {}).get('success_timing', 'pre')
-    return ogbench_env.make_env(
-        environment, **({} if timing == 'pre' else {'success_timing': timing}))
+    kwargs = {} if timing == 'pre' else {'success_timing': timing}
+    if environment.startswith(VISUAL):
+        from dfp_ros.sim.simulation.visual_env import VisualEnv
+        return VisualEnv(environment, draw_every, **kwargs)
+    from dfp_ros.sim.simulation import ogbench_env
+    return ogbench_env.make_env(environment, **kwargs)

@@ -124,9 +124,11 @@ class Simulation(SlicedSimulation):
                 if f'privileged/{name}_pos' in info})
 
     def picture(self) -> FloatArray:
-        """Return the renderer's state: positions of joints, then poses of mocap bodies."""
+        """Return the renderer's state: positions of joints, poses of mocap bodies, buttons."""
         data = self._env.data
-        return np.concatenate([data.qpos, data.mocap_pos.ravel(), data.mocap_quat.ravel()])
+        return np.concatenate([
+            data.qpos, data.mocap_pos.ravel(), data.mocap_quat.ravel(),
+            getattr(self._env, '_cur_button_states', ())])
 
     def observation(self) -> FloatArray:
         """Return the environment's observation vector."""

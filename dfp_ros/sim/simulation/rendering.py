@@ -14,59 +14,30 @@
 """
 Renderer of simulated states in a separate process.
 
-Software rendering takes 0.4 s per image, and a broken OpenGL can crash its process. So states are
-sent to a child process, which returns images.
+Software rendering takes a tenth of a second per image, and a broken OpenGL can crash its process.
+So states are sent to a child process, which returns images.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-import ctypes.util
-import glob
 import os
 from pathlib import Path
 import select
 import subprocess
 import sys
 import tempfile
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dfp_ros.core.files.atomic import atomic_path
 from dfp_ros.sim.simulation.make_env import ROBOMIMIC
+from dfp_ros.sim.simulation.render_backend import choose_backend, RenderingError
 
 FIRST_FRAME_TIMEOUT = 60.0
 FRAME_TIMEOUT = 20.0
-
-
-class RenderingError(RuntimeError):
-    """No image can be rendered; the message says why."""
-
-
-def choose_backend(environment: Mapping[str, str] = os.environ) -> str:
-    """
-    Find a MuJoCo backend for rendering without a window.
-
-    :param environment: Environment variables; ``MUJOCO_GL`` decides if it is set.
-    :return: A value for ``MUJOCO_GL``.
-    :raises RenderingError: If there is none.
-    """
-    wanted = environment.get('MUJOCO_GL', '').strip().lower()
-    if wanted in ('disable', 'disabled', 'off', 'false', '0'):
-        raise RenderingError(f'MUJOCO_GL={wanted} disables rendering')
-    if wanted:
-        return wanted
-    devices = glob.glob('/dev/nvidia[0-9]*') + glob.glob('/dev/dri/renderD*')
-    if devices and ctypes.util.find_library('EGL'):
-        return 'egl'
-    if ctypes.util.find_library('OSMesa'):
-        return 'osmesa'
-    raise RenderingError(
-        'found neither a GPU with EGL nor the OSMesa library; on Debian and Ubuntu, '
-        'apt-get install libosmesa6 brings the latter')
 
 
 class FrameServer:
@@ -184,23 +155,12 @@ def serve(environment: str, width: int, height: int, states: BinaryIO, frames: B
     """Render states until the input ends."""
     if ROBOMIMIC.fullmatch(environment):
         return _serve_robosuite(environment, width, height, states, frames)
-    import mujoco
+    from dfp_ros.sim.simulation.state_pictures import StatePictures
 
-    from dfp_ros.sim.simulation.ogbench_env import make_env
-
-    wrapped = make_env(environment, width=width, height=height)
-    wrapped.reset(seed=0)
-    env: Any = wrapped.unwrapped
-    model, data = env.model, env.data
+    pictures = StatePictures(environment, width, height)
     while header := states.read(4):
         values = np.frombuffer(states.read(int.from_bytes(header, 'little')), np.float64)
-        cuts = np.cumsum([model.nq, 3 * model.nmocap])
-        data.qpos[:], positions, turns = np.split(values, cuts)
-        data.mocap_pos[:] = positions.reshape(-1, 3)
-        data.mocap_quat[:] = turns.reshape(-1, 4)
-        mujoco.mj_forward(model, data)
-        env.post_step()  # Colours a solved cube.
-        frames.write(np.ascontiguousarray(env.render()).tobytes())
+        frames.write(np.ascontiguousarray(pictures.draw_picture(values)).tobytes())
         frames.flush()
 
 

@@ -93,6 +93,15 @@ def test_lines_where_there_is_no_terminal() -> None:
     assert not parse(['--no-gif', '--view', 'lines']).draws
 
 
+def test_a_robot_that_cannot_be_drawn_is_skipped(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the reason; nothing is started."""
+    monkeypatch.setenv('MUJOCO_GL', 'disable')
+    assert main(['--robot', 'visual']) == 0
+    assert 'skipped: the camera of the simulated robot cannot be rendered: MUJOCO_GL=disable' in (
+        capsys.readouterr().out)
+
+
 def test_a_shell_without_the_environment(
         monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     """The package is not found, so nothing is started; the message names the remedy."""

@@ -42,7 +42,7 @@ from dfp_ros.sim.sim_robot.messages import JOINT_NAMES
 from dfp_ros.sim.sim_robot.node import SimRobot, STOP
 from dfp_ros.sim.sim_robot.qos import EPISODE_QOS
 from dfp_ros.sim.simulation.ogbench_simulation import Simulation
-from dfp_ros.sim.simulation.rendering import choose_backend, RenderingError
+from dfp_ros.sim.simulation.render_backend import choose_backend, RenderingError
 from testing.fixtures.sros2_policy import differences, permissions, used_by
 from testing.processes.ros_processes import NodeProcess, Peer
 
@@ -306,6 +306,28 @@ def test_camera(domain: int) -> None:
         assert 'Traceback' not in process.output
     assert (image.width, image.height, image.encoding, image.step) == (64, 48, 'rgb8', 192)
     assert np.array(image.data).std() > 5
+
+
+def test_a_visual_environment_has_its_camera(domain: int) -> None:
+    """In lockstep each state follows its own picture, of the size of the data, in their colours."""
+    try:
+        choose_backend({})
+    except RenderingError as error:
+        pytest.skip(f'no off-screen rendering here: {error}')
+    environment = 'visual-cube-single-singletask-task2-v0'
+    with start(domain, environment=environment, mode='lockstep', MUJOCO_GL=None) as process:
+        with Peer(domain) as peer:
+            states = peer.collect(JointState, 'joint_states', 100)
+            images = peer.collect(Image, 'camera/image_raw', qos_profile_sensor_data)
+            # Published again and again, because nobody answers.
+            peer.wait_for(lambda: images and states, 120)
+            stamp = images[-1].header.stamp
+            peer.wait_for(lambda: any(state.header.stamp == stamp for state in states))
+        assert process.stop() == 0
+    assert (images[-1].width, images[-1].height, images[-1].encoding) == (64, 64, 'rgb8')
+    pixels = np.array(images[-1].data).reshape(64, 64, 3).astype(int)
+    # The cube is red, and nothing else is.
+    assert 4 < ((pixels[..., 0] > 150) & (pixels[..., 1] < 110)).sum() < 60
 
 
 @pytest.mark.parametrize(('name', 'value', 'message'), [

@@ -22,7 +22,8 @@ from PIL import Image
 import pytest
 
 from dfp_ros.sim.simulation.ogbench_simulation import Simulation
-from dfp_ros.sim.simulation.rendering import choose_backend, FrameServer, RenderingError, write_gif
+from dfp_ros.sim.simulation.render_backend import choose_backend, RenderingError
+from dfp_ros.sim.simulation.rendering import FrameServer, write_gif
 
 TASK = 'cube-single-singletask-task2-v0'
 

@@ -227,7 +227,7 @@ def test_wrong_files(tmp_path: Path, text: str, message: str) -> None:
 
 def test_every_field_of_the_shipped_robots_can_be_a_condition(tmp_path: Path) -> None:
     """Its elements are named as the description names them."""
-    for name in ('ur5e_cube', 'panda_lift', 'panda_joint', 'ur5e_scene'):
+    for name in ('ur5e_cube', 'ur5e_cube_visual', 'panda_lift', 'panda_joint', 'ur5e_scene'):
         robot = load_robot_description(ROOT / 'config' / f'{name}.yaml')
         for entry in robot.observation:
             for i in range(entry.width):

@@ -51,7 +51,7 @@ from testing.fixtures.people import meaning, taken_over
 from testing.processes.policy_cell import Cell
 from testing.processes.ros_processes import in_domain, NodeProcess, Peer
 
-SHIPPED = ('ur5e_cube', 'ur5e_scene', 'panda_lift', 'panda_joint')
+SHIPPED = ('ur5e_cube', 'ur5e_cube_visual', 'ur5e_scene', 'panda_lift', 'panda_joint')
 
 
 def shipped(name: str) -> RobotDescription:

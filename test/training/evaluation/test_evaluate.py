@@ -39,7 +39,7 @@ from dfp_ros.core.policy.onnx_policy import OnnxPolicy, PolicyError
 from dfp_ros.core.text.printable import printable
 from dfp_ros.resources import find_shared
 from dfp_ros.sim.simulation.ogbench_env import make_env
-from dfp_ros.sim.simulation.rendering import choose_backend, RenderingError
+from dfp_ros.sim.simulation.render_backend import choose_backend, RenderingError
 from testing import ROOT
 from testing.policies.small_policy import cube_spec, write_policy
 from training.evaluate import evaluate_file, main

@@ -27,6 +27,7 @@ Every episode has its own random generator, seeded by the seed and the number of
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -41,6 +42,8 @@ from ogbench.manipspace.oracles.plan.drawer_plan import DrawerPlanOracle
 from ogbench.manipspace.oracles.plan.window_plan import WindowPlanOracle
 
 from dfp_ros.sim.simulation.ogbench_env import make_env
+from dfp_ros.sim.simulation.picture_names import VISUAL
+from dfp_ros.sim.simulation.state_pictures import SHADOW_MAP, StatePictures
 from training.common.files import atomic_path
 from training.data.collection.engine import CollectionError, Episode
 from training.data.formats.ogbench.scenes import SCENES
@@ -78,6 +81,7 @@ class Recipe:
     :param seed: Seed of the whole file.
     :param length: Rows of a play or noisy episode; the official data have 1001.
     :param failures: Whether failed demonstrations are kept.
+    :param visual: Whether the observations are pictures, as in OGBench's visual data sets.
     :raises CollectionError: If there is no oracle for the scene and kind.
     """
 
@@ -88,6 +92,7 @@ class Recipe:
     length: int = ROWS_AN_EPISODE
     suffix: str = '.npz'
     failures: bool = False
+    visual: bool = False
     parted: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -102,14 +107,18 @@ class Recipe:
         """Return the file's name without its ending, after OGBench's pattern."""
         task = f'-task{self.task}' if self.kind == 'demo' else ''
         failures = '-with-failures' if self.failures else ''
-        return f'{self.scene}-{self.kind}{task}{failures}-v0'
+        visual = VISUAL if self.visual else ''
+        return f'{visual}{self.scene}-{self.kind}{task}{failures}-v0'
 
     def settings(self) -> dict[str, Any]:
         """Return all settings that determine an episode besides its number."""
         found = asdict(self)
-        if not self.failures:
-            # Files of earlier releases do not have it.
-            del found['failures']
+        for name in ('failures', 'visual'):
+            if not found[name]:
+                # Files of earlier releases do not have it.
+                del found[name]
+        if self.visual:
+            found['shadow_map'] = SHADOW_MAP
         return found
 
     def make_env(self) -> Any:
@@ -132,18 +141,34 @@ class Recipe:
         words = np.random.SeedSequence([self.seed, number]).generate_state(2)
         np.random.seed(words[0])
         observation, info = env.reset(seed=int(words[1]))
+        episode: Episode | None
         if self.kind == 'demo':
-            return _demonstrate(env, observation, info, self.failures)
-        episode = _play(env, self, observation, info)
-        return episode if self.scene != 'scene' or healthy(episode) else None
+            episode = _demonstrate(env, observation, info, self.failures)
+        else:
+            episode = _play(env, self, observation, info)
+            if self.scene == 'scene' and not healthy(episode):
+                episode = None
+        if episode is None or not self.visual:
+            return episode
+        pictures = _pictures(f'{VISUAL}{self.scene}-v0')
+        buttons = episode.get('button_states', [None] * len(episode['qpos']))
+        return {**episode, 'observations': np.stack([
+            pictures.draw(*row) for row in zip(episode['qpos'], buttons, strict=True)])}
 
     def write(self, path: Path, episodes: list[Episode]) -> int:
         """Write episodes to an ``.npz``, concatenated."""
         arrays = {
             key: np.concatenate([episode[key] for episode in episodes]) for key in episodes[0]}
         with atomic_path(path) as partial:
-            npz.write(partial, arrays)
+            # Pictures are mapped when they are read, and hardly compress.
+            npz.write(partial, arrays, mapped=('observations',) if self.visual else ())
         return len(arrays['actions'])
+
+
+@cache
+def _pictures(environment: str) -> StatePictures:
+    """Make the renderer of this process."""
+    return StatePictures(environment)
 
 
 def healthy(episode: Episode) -> bool:

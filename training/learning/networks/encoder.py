@@ -71,7 +71,7 @@ class CameraEncoder(nn.Module):
     """
 
     product_type: torch.dtype | None = None
-    """Type of the convolutions, if it is not that of the parameters."""
+    """Type of the convolutions of several pictures, if it is not that of the parameters."""
 
     def __init__(
             self, field: ImageField, widths: Sequence[int],
@@ -107,9 +107,10 @@ class CameraEncoder(nn.Module):
         :return: Shape (B, features), float32, in [-1, 1].
         """
         hidden = (pictures.to(torch.float32) * (1 / 255) - 0.5).permute(0, 3, 1, 2)
+        # A single picture is acted on, and gives what the policy file gives.
+        kind = self.product_type if len(pictures) > 1 else None
         with torch.autocast(
-                pictures.device.type, self.product_type or torch.bfloat16,
-                enabled=self.product_type is not None):
+                pictures.device.type, kind or torch.bfloat16, enabled=kind is not None):
             for stage in self.stages:
                 hidden = stage(hidden)
             hidden = functional.relu(hidden)

@@ -35,7 +35,7 @@ from dfp_ros.spec import PolicySpec
 from training.common.disk import require_room
 from training.config import NO_ENVIRONMENT, TrainConfig
 from training.evaluation.environments import EnvironmentFailed
-from training.evaluation.episodes import Act
+from training.evaluation.episodes import Act, newest_pictures
 from training.learning.agents.agent import Agent
 
 # Number of observations on which the policy file is compared.
@@ -115,10 +115,13 @@ def require_evaluation(
     # Typed for a single seed, but documented and implemented for a list.
     reset: Any = environments.reset
     try:
-        observations, _ = reset(
+        observations, infos = reset(
             seed=seeds, options={'reset_mask': np.ones(len(seeds), bool)})
+        pictures = newest_pictures(infos, [()] * len(seeds))
         noise = NoiseStream(0, spec.candidates, spec.noise_size, spec.noise_scale)
-        chunk = act(np.asarray(observations[0], np.float32), noise.next())
+        chunk = act(
+            np.asarray(observations[0], np.float32), noise.next(),
+            **({'pictures': pictures[0]} if spec.images else {}))
         actions = np.repeat(np.asarray(chunk, np.float32)[:1], len(seeds), axis=0)
         following, rewards, *_, infos = environments.step(actions)
     except EnvironmentFailed:

@@ -40,6 +40,8 @@ class ReplayBuffer:
     :param capacity: Maximum number of transitions; 0 for the number in the data.
     :param balanced: Whether half of the chunks are from the data and half are added ones, once
         there are added ones for a chunk.
+    :param picture_delay: Largest age of a picture in a sample, in steps; see
+        :class:`training.config.TrainConfig`.
     :raises ValueError: If the data is shorter than a chunk, or exceeds the capacity, or if there
         is room for more transitions than those of data with pictures.
     """
@@ -47,7 +49,7 @@ class ReplayBuffer:
     def __init__(
             self, transitions: Transitions, horizon: int, discount: float,
             device: torch.device | str = 'cpu', capacity: int = 0,
-            balanced: bool = False) -> None:
+            balanced: bool = False, picture_delay: int = 0) -> None:
         size = len(transitions)
         if size <= horizon:
             raise ValueError(
@@ -63,6 +65,9 @@ class ReplayBuffer:
         self.capacity = capacity or size
         self._frames = [frames.pixels for frames in transitions.images]
         self._frame = transitions.frame
+        self._picture_delay = picture_delay if transitions.images else 0
+        if self._picture_delay:
+            self._first_frame = _first_frames(transitions)
         self.added = 0
         self._balanced = balanced
         self._size = self._data_size = size
@@ -107,11 +112,15 @@ class ReplayBuffer:
         :param generator: Random generator; its state determines the batch.
         """
         drawn = distributed.rows(torch.from_numpy(self._draw(count, generator)))
+        ages = None
+        if self._picture_delay:
+            ages = distributed.rows(torch.from_numpy(
+                generator.integers(self._picture_delay + 1, size=count))).numpy()
         device = self._offsets.device
         if device.type == 'cuda':
             # From pinned memory the copy does not wait for the GPU.
             drawn = drawn.pin_memory()
-        return self.gather(drawn.to(device, non_blocking=True))
+        return self.gather(drawn.to(device, non_blocking=True), ages)
 
     def _draw(self, count: int, generator: np.random.Generator) -> np.ndarray:
         """Draw the first steps of chunks, counted from the oldest step."""
@@ -126,11 +135,13 @@ class ReplayBuffer:
             generator.integers(data - self.horizon + 1, size=count - half),
             generator.integers(data, most, size=half)])
 
-    def gather(self, starts: torch.Tensor) -> Batch:
+    def gather(self, starts: torch.Tensor, ages: np.ndarray | None = None) -> Batch:
         """
         Gather the chunks that begin at ``starts``.
 
         :param starts: Shape (B,), int64, in [0, size - horizon], counted from the oldest step.
+        :param ages: Shape (B,), ages of the pictures in steps; None for 0. A picture is never
+            older than the first of its episode.
         """
         if self._size == self.capacity and self._end:
             starts = starts + self._end
@@ -141,7 +152,7 @@ class ReplayBuffer:
         # 1 for all steps after the end of an episode: the running maximum, delayed by one step.
         ended = torch.zeros_like(terminals)
         ended[:, 1:] = terminals[:, :-1].cummax(dim=1).values if self.horizon > 1 else 0.0
-        pictures, next_pictures = self._gather_frames(steps)
+        pictures, next_pictures = self._gather_frames(steps, ages)
         return Batch(
             pictures=pictures, next_pictures=next_pictures,
             observation=self._columns['observations'][steps[:, 0]],
@@ -152,7 +163,8 @@ class ReplayBuffer:
             valid=1.0 - ended[:, -1])
 
     def _gather_frames(
-            self, steps: torch.Tensor) -> tuple[tuple[torch.Tensor, ...], ...]:
+            self, steps: torch.Tensor,
+            ages: np.ndarray | None) -> tuple[tuple[torch.Tensor, ...], ...]:
         """
         Gather the pictures of chunks: those of the first observation, and those after the chunk.
 
@@ -162,6 +174,8 @@ class ReplayBuffer:
             return (), ()
         ends = steps[:, [0, -1]].cpu().numpy()
         rows = self._frame[ends] + np.array((0, 1))
+        if ages is not None:
+            rows = np.maximum(rows - ages[:, None], self._first_frame[ends])
         found: list[list[torch.Tensor]] = []
         for column in rows.T:
             found.append([])
@@ -203,6 +217,14 @@ class ReplayBuffer:
         self.added = added
         self._end = (self._data_size + added) % self.capacity
         self._size = min(self._data_size + added, self.capacity)
+
+
+def _first_frames(transitions: Transitions) -> np.ndarray:
+    """Find the first picture of the episode of each step; shape (steps,)."""
+    assert transitions.frame is not None
+    begins = np.concatenate([[True], transitions.terminals[:-1] > 0])
+    found: np.ndarray = transitions.frame[begins][np.cumsum(begins) - 1]
+    return found
 
 
 def _column(values: np.ndarray, capacity: int, device: torch.device | str) -> torch.Tensor:

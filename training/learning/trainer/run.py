@@ -39,7 +39,7 @@ from training.data.datasets.numbered import Data
 from training.data.transitions.statistics import measure, Statistics
 from training.data.transitions.stored import Description
 from training.data.transitions.transitions import COLUMNS, Transitions
-from training.evaluation.environment_fit import require_fit
+from training.evaluation.environment_fit import draws, require_fit
 from training.learning import distributed
 from training.learning.agents.agent import Agent
 from training.learning.networks.layers import use_tensor_cores
@@ -108,10 +108,10 @@ def train(
     torch.manual_seed(config.seed)
     state = prepare(run.name, config)
     state.notes += [*notes, *left_out(state.spec, config.data)]
-    if state.spec.images and config.environment != NO_ENVIRONMENT:
+    if config.environment != NO_ENVIRONMENT and not draws(config.environment, state.spec):
         state.notes.append(
-            f'{config.environment}: a policy with pictures is not evaluated, as its environment '
-            'draws none yet')
+            f'{config.environment}: a policy with pictures is not evaluated, as this environment '
+            'does not draw them')
     spec = state.spec
     require_fit(config.environment, Description(
         spec.observation, spec.action, spec.period, spec.provenance['data']), config.data)
@@ -227,7 +227,7 @@ def fill(
         room = len(transitions) + config.online_steps
         return ReplayBuffer(
             transitions, config.horizon, config.discount, config.device, config.replay or room,
-            config.balanced)
+            config.balanced, config.picture_delay)
     buffer = ReplayBuffer(
         transitions, config.horizon, config.discount, config.device,
         len(transitions) + len(corrections), balanced=True)

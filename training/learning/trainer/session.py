@@ -30,6 +30,7 @@ from tqdm import tqdm
 
 from training.common.disk import DISK, free_bytes, megabytes, number_of, WriteError
 from training.config import NO_ENVIRONMENT
+from training.evaluation.environment_fit import draws
 from training.evaluation.environments import EnvironmentFailed, start
 from training.evaluation.episodes import Act
 from training.evaluation.evaluation import evaluate
@@ -73,7 +74,7 @@ class Session:
         # Environments take seconds to start, so all evaluations share them.
         self._environments = start(
             config.environment, min(config.environments, config.episodes),
-            state.spec.provenance
+            state.spec.provenance, state.spec.horizon
         ) if log and not on_robot and is_evaluated(state) else None
         self._success: dict[str, str] = {}
         self._bar = self._phase_bar()
@@ -261,17 +262,21 @@ class Session:
 
 
 def is_evaluated(state: checkpoint.RunState) -> bool:
-    """Tell whether a run is evaluated: its environment is simulated, without pictures."""
-    return state.config.environment != NO_ENVIRONMENT and not state.spec.images
+    """Tell whether a run is evaluated: its environment is simulated, and draws its pictures."""
+    environment = state.config.environment
+    return environment != NO_ENVIRONMENT and draws(environment, state.spec)
 
 
 def acting(agent: Agent) -> Act:
     """Adapt an agent to numpy arrays; see :func:`training.evaluation.episodes.run_episodes`."""
     device = agent.normaliser.mean.device
 
-    def act(observation: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    def act(
+            observation: np.ndarray, noise: np.ndarray,
+            pictures: Sequence[np.ndarray] = ()) -> np.ndarray:
         chunk = agent.act(
-            torch.from_numpy(observation).to(device), torch.from_numpy(noise).to(device))
+            torch.from_numpy(observation).to(device), torch.from_numpy(noise).to(device),
+            [torch.from_numpy(picture).to(device) for picture in pictures])
         return chunk.cpu().numpy()
     return act
 

@@ -81,6 +81,17 @@ def spec(made: Agent) -> PolicySpec:
         candidates=2, images=CAMERAS)
 
 
+def test_a_policy_learned_in_bfloat16_gives_the_same() -> None:
+    """It acts in float32, as its file does; only updates multiply in bfloat16."""
+    made, exact = (agent(precision=precision) for precision in ('bf16', 'float32'))
+    pictures = [torch.from_numpy(camera.pixels[:6]) for camera in DATA.images]
+    single = [picture[:1] for picture in pictures]
+    seen = torch.from_numpy(DATA.observations[:6])
+    torch.testing.assert_close(
+        made.state(seen[:1], single), exact.state(seen[:1], single), atol=0, rtol=0)
+    assert (made.state(seen, pictures) != exact.state(seen, pictures)).any()
+
+
 @pytest.mark.parametrize('encoder', ['impala', 'spatial_softmax'])
 @pytest.mark.parametrize('policy', ['dfp', 'flow', 'fql', 'meanflow', 'driftql'])
 def test_the_policy_file_gives_the_same(tmp_path: Path, policy: str, encoder: str) -> None:

@@ -177,6 +177,30 @@ def test_pictures_are_those_of_the_observations(horizon: int) -> None:
     assert ReplayBuffer(episodes([4]), 2, 0.9).gather(torch.tensor([0])).pictures == ()
 
 
+def test_pictures_are_older_by_up_to_the_delay() -> None:
+    """By each number of steps, never of another episode; the observation is that of its step."""
+    data = with_pictures(episodes([4, 9]))
+    assert data.frame is not None
+    buffer, camera = ReplayBuffer(data, 2, 0.9, picture_delay=3), data.images[0]
+    starts = torch.full((4,), 8)
+    batch = buffer.gather(starts, np.arange(4))
+    # Step 8 is the fifth of the second episode.
+    np.testing.assert_array_equal(batch.pictures[0], camera.pixels[data.frame[8] - np.arange(4)])
+    np.testing.assert_array_equal(
+        batch.next_pictures[0], camera.pixels[data.frame[9] + 1 - np.arange(4)])
+    np.testing.assert_array_equal(batch.observation, data.observations[[8] * 4])
+    first = buffer.gather(torch.tensor([5]), np.array([3]))
+    np.testing.assert_array_equal(first.pictures[0][0], camera.pixels[data.frame[4]])
+    drawn = buffer.sample(400, np.random.default_rng(0))
+    same = (drawn.pictures[0] == buffer.sample(400, np.random.default_rng(0)).pictures[0])
+    assert same.all()
+    plain = ReplayBuffer(data, 2, 0.9).sample(400, np.random.default_rng(0))
+    assert (plain.observation == drawn.observation).all()
+    changed = (drawn.pictures[0] != plain.pictures[0]).flatten(1).any(dim=1).double().mean()
+    # Three of four are older, apart from the first steps of an episode.
+    assert 0.4 < changed < 0.75
+
+
 def test_pictures_leave_no_room_for_more() -> None:
     data = with_pictures(episodes([6]))
     with pytest.raises(ValueError, match='pictures, and room for 4 more steps; an online phase'):

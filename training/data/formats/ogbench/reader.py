@@ -28,15 +28,14 @@ from ogbench.relabel_utils import relabel_dataset
 
 from dfp_ros.core.files.digest import sha256
 from dfp_ros.sim.simulation.ogbench_env import make_env
+from dfp_ros.sim.simulation.picture_names import CAMERA, VISUAL
 from training.data.formats.ogbench.scenes import (
     ACTION,
-    CAMERA,
     is_visual,
     observe_robot,
     PERIOD,
     scene_of,
     SCENES,
-    VISUAL,
     VISUAL_ROBOT,
 )
 from training.data.transitions.frames import field_of, Frames, make_room, sealed

@@ -20,6 +20,7 @@ import re
 
 import numpy as np
 
+from dfp_ros.sim.simulation.picture_names import VISUAL
 from training.data.transitions.transitions import DataError
 
 PERIOD = 0.05
@@ -36,7 +37,6 @@ ROBOT = (
 # What a visual policy knows of the robot without its pictures: what its joints measure.
 VISUAL_ROBOT = (
     ('joint_positions', 6, 'rad'), ('joint_velocities', 6, 'rad/s'), ('gripper_opening', 1, '1/3'))
-VISUAL, CAMERA = 'visual-', 'camera'
 # Joints of the arm and the gripper, each with one position and one velocity.
 ROBOT_JOINTS = 14
 # Joint of the gripper that says how far it is closed.
