@@ -137,6 +137,14 @@ def lift_demonstrations(once: Once) -> Path:
     return folder / 'robomimic' / 'lift' / 'mh' / 'low_dim_v15.hdf5'
 
 
+@pytest.fixture(scope='session')
+def clone(demonstrations: Path, once: Once) -> Path:
+    """Make a clone that learners go on with, and return its policy file."""
+    from testing.processes.robot_learning import make_clone
+    made = once('clone', lambda folder: make_clone(demonstrations, folder / 'run'))
+    return made / 'run' / 'policy.onnx'
+
+
 @pytest.fixture
 def node() -> Iterator[Any]:
     """Make a node in a ROS domain of its own."""

@@ -88,7 +88,7 @@ def test_an_inference_that_never_ends(tmp_path: Path) -> None:
         assert entry is not None
         assert entry.policy == policy_number(cell.standing['sha256'])
         assert 'the fallback has taken over: late_inference' in cell.process.output
-        assert cell.process.stop(signal.SIGTERM, timeout=15.0) == 0
+        assert cell.process.stop(signal.SIGTERM) == 0
 
 
 def test_it_takes_over_again_after_a_rollback(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_posture(arm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
         sent = np.array([command.numbers for command in cell.commands])
         largest = POSITION_ARM.velocity * spec.period * 1.001
         assert np.abs(np.diff(sent, axis=0)).max() <= largest
-        assert cell.process.stop(signal.SIGTERM, timeout=15.0) == 0
+        assert cell.process.stop(signal.SIGTERM) == 0
         assert recorder.stop() == 0, recorder.output
     assert replay([str(bag), '--policy', str(hanging), '--robot', str(arm)]) == 0
     assert 'posture home' in capsys.readouterr().out

@@ -142,7 +142,7 @@ def test_a_slow_policy_runs_without_a_hold(slow: Path, tmp_path: Path) -> None:
             row.state is State.RUNNING for row in rows(cell, begin))
         assert cell.set(planning__join_jump=0.2).successful
         running(cell, 60)
-        assert cell.process.stop(signal.SIGINT, timeout=15.0) == 0
+        assert cell.process.stop(signal.SIGINT) == 0
 
 
 def _asked(row: RecordedDecision) -> bool:
@@ -167,7 +167,7 @@ def test_a_replay_of_a_slow_policy_is_equal(
         call(cell, 'reset')
         cell.wait_for_motion()
         running(cell, 60)
-        assert cell.process.stop(signal.SIGINT, timeout=15.0) == 0
+        assert cell.process.stop(signal.SIGINT) == 0
         assert recorder.stop() == 0, recorder.output
     assert main([str(bag), '--policy', str(slow), '--robot', str(CUBE.description)]) == 0
     assert 'all equal' in capsys.readouterr().out
@@ -199,7 +199,7 @@ def test_an_inference_that_never_ends(tmp_path: Path) -> None:
         # The thread that decides goes on; a stalling machine may delay it now and then.
         in_time = [row for row in rows(cell, begin) if Reason.OVERDUE not in row.reason]
         assert len(in_time) > 40
-        cell.process.stop(signal.SIGTERM, timeout=30.0)
+        cell.process.stop(signal.SIGTERM)
         assert cell.process.output[said:].count('which is overdue') <= 2
 
 

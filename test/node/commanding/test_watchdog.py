@@ -219,7 +219,7 @@ def test_an_inference_that_never_ends(how: str, tmp_path: Path) -> None:
         assert zeros(cell)
         if how == 'warn':
             cell.wait_for(lambda: 'which is overdue' in cell.process.output, 'a line', 5.0)
-        cell.process.stop(signal.SIGTERM, timeout=15.0)
+        cell.process.stop(signal.SIGTERM)
         assert zeros(cell)
 
 
