@@ -158,6 +158,11 @@ class Reader:
         """Wait until a terminal says something; its output is in ``terminal_N.log``."""
         self._wait(lambda: text in path.read_text(errors='replace'), path)
 
+    def await_match(self, pattern: str, path: Path, begin: int) -> None:
+        """Wait until a terminal says what fits a pattern, after the ``begin``-th character."""
+        self._wait(lambda: re.compile(pattern).search(
+            path.read_text(errors='replace'), begin) is not None, path)
+
     def _wait_for_ends(self) -> None:
         """Wait for the terminals whose commands end by themselves."""
         for beside, process, path in self._beside:

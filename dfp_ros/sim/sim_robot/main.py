@@ -122,6 +122,10 @@ def _run(
         settings.publish_clock)
     camera = Camera(
         server, robot.camera, settings.render_rate, robot.get_logger()) if server else None
+    if camera:
+        robot.get_logger().info(
+            f'camera: {robot.camera.topic_name}, {settings.image_width} x '
+            f'{settings.image_height}, at most {settings.render_rate:g} Hz')
     loop = EpisodeLoop(robot, simulation, settings, inbox, camera)
     # Commands arrive at 20 Hz: the events executor would gain nothing, and it cannot be shut down
     # from another thread than its own.

@@ -309,7 +309,7 @@ def test_camera(domain: int) -> None:
 
 
 def test_a_visual_environment_has_its_camera(domain: int) -> None:
-    """In lockstep each state follows its own picture, of the size of the data, in their colours."""
+    """In lockstep each state follows its own picture, in size and colours as the data have it."""
     try:
         choose_backend({})
     except RenderingError as error:
