@@ -76,6 +76,7 @@ def test_an_inference_that_never_ends(tmp_path: Path) -> None:
             message.position = [0.9, *message.position[1:]]
             return message
 
+        starved = cell.starved()
         cell.disturb({'joint_states': move})
         cell.wait_for(lambda: cell.decisions[-1].row.state is State.HOLD, 'a hold')
         cell.wait_for(lambda: cell.standing.get('name') == 'careful', 'the fallback')
@@ -83,7 +84,8 @@ def test_an_inference_that_never_ends(tmp_path: Path) -> None:
         rows = [seen.row for seen in cell.decisions]
         held = [row for row in rows if Reason.LATE_INFERENCE in row.reason]
         lasted = (held[-1].stamp - held[0].stamp) * 1e-9
-        assert AFTER - 0.05 <= lasted <= AFTER + 2.0
+        # To load it takes longer where the node has no processor.
+        assert AFTER - 0.05 <= lasted <= AFTER + 2.0 + cell.starved() - starved
         entry = rows[-1].entry
         assert entry is not None
         assert entry.policy == policy_number(cell.standing['sha256'])

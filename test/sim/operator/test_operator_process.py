@@ -71,7 +71,7 @@ def test_corrections_arrive_as_demonstrations(clone: Path, tmp_path: Path) -> No
             str(clone.parent), '--out', str(tmp_path / 'out'), '--updates-per-step', '0',
             '--swap', 'never', '--episodes', '1')
         await_output(learner, 'learner: ')
-        peer.wait_for(lambda: learner.process.poll() is not None, 90.0)
+        peer.wait_for(lambda: learner.process.poll() is not None, 300.0)
         assert learner.process.returncode == 0, learner.output
         assert operator.stop() == 0, operator.output
         for text in ('takes over: no', 'lets go: ', 'took over in '):
