@@ -165,6 +165,7 @@ define bench
 	python -m bench.loop $(2) --json $(1)/loop.json; \
 	python -m bench.wakeup $(or $(2),--seconds 1) --json $(1)/wakeup.json; \
 	python -m bench.tick $(or $(2),--seconds 2) --json $(1)/tick.json; \
+	python -m bench.cameras $(2) --json $(1)/cameras.json; \
 	python -m bench.swap models/cube_single.onnx --fifo --interval 0.1 $(or $(2),--rounds 2) --json $(1)/swap.json; \
 	python -m bench.performance --results $(1) $(3)
 endef

@@ -42,7 +42,7 @@ MADE_BY = {
     'latency': 'python -m bench.latency', 'loop': 'python -m bench.loop',
     'loop_learner': 'python -m bench.loop --only "200 Hz, none" "a learner" --seconds 30',
     'graph': 'python -m bench.graph', 'wakeup': 'python -m bench.wakeup',
-    'tick': 'python -m bench.tick',
+    'tick': 'python -m bench.tick', 'cameras': 'python -m bench.cameras',
     'swap': 'python -m bench.swap models/cube_single.onnx --fifo',
     'soak': 'make soak'}
 

@@ -30,6 +30,7 @@ import torch
 from bench import ROOT
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.policy.policy_file import read_spec
+from dfp_ros.spec_images import ImageField
 from training.config import TrainConfig
 from training.learning.agents.agent import Agent
 from training.learning.networks.modules import Normaliser
@@ -55,7 +56,8 @@ class PaperPolicy:
 
 def write_policy(
         folder: Path, evaluations: int | None = None,
-        hidden: tuple[int, ...] = HIDDEN) -> PaperPolicy:
+        hidden: tuple[int, ...] = HIDDEN,
+        images: tuple[ImageField, ...] = ()) -> PaperPolicy:
     """
     Make a policy, and compare its file with PyTorch as an export does.
 
@@ -63,15 +65,20 @@ def write_policy(
     :param evaluations: Euler steps of a flow policy, unrolled in its graph; None for a drifting
         field policy, which evaluates its network once.
     :param hidden: Widths of the hidden layers.
+    :param images: Pictures that it sees, each by an encoder of the default size.
     """
     name = 'paper' if evaluations is None else f'flow-{evaluations}'
+    if images:
+        name += f'-{len(images)}-pictures'
     torch.manual_seed(0)
-    spec = replace(read_spec(MODELS / 'cube_single.onnx'), name=name, horizon=5, provenance={})
+    spec = replace(
+        read_spec(MODELS / 'cube_single.onnx'), name=name, horizon=5, provenance={}, images=images)
     kind = {} if evaluations is None else {'policy': 'flow', 'flow_steps': evaluations}
     agent = Agent(
         TrainConfig(horizon=spec.horizon, hidden=hidden, **kind),
         spec.observation_size, spec.action_size,
-        Normaliser(torch.zeros(spec.observation_size), torch.ones(spec.observation_size)))
+        Normaliser(torch.zeros(spec.observation_size), torch.ones(spec.observation_size)),
+        images)
     path = folder / f'{name}.onnx'
     onnx.save_model(policy_model(agent, spec), str(path))
     drawn = np.random.default_rng(0).uniform(-1, 1, (4, spec.observation_size))

@@ -48,8 +48,13 @@ class Commands(CommandPublishers):
         self.sent = time.monotonic_ns(), decision
 
 
-def keep_times(record: Record) -> None:
-    """Have the next node record the times of its ticks."""
+def keep_times(record: Record, source: str = '') -> None:
+    """
+    Have the next node record the times of its ticks.
+
+    :param record: Table for them.
+    :param source: Source whose stamp is recorded; empty for the newest of each tick.
+    """
     # Offset of the stamps; both clocks are slewed alike.
     epoch = time.time_ns() - time.monotonic_ns()
 
@@ -65,9 +70,12 @@ def keep_times(record: Record) -> None:
             if commands.sent is None:
                 return
             (sent, decision), commands.sent = commands.sent, None
-            if decision.sent is not None and decision.observation_stamp is not None:
+            stamp = decision.observation_stamp
+            if source and source in samples:
+                stamp = samples[source].time
+            if decision.sent is not None and stamp is not None:
                 record.add(
-                    began, sent, _next_deadline(self), decision.observation_stamp - epoch,
+                    began, sent, _next_deadline(self), stamp - epoch,
                     math.nan if decision.inference is None else decision.inference,
                     *decision.sent)
 
@@ -104,8 +112,9 @@ def main() -> int:
     made.add_argument('--capacity', type=int, required=True)
     made.add_argument('--command', type=int, required=True, help='numbers of a command')
     made.add_argument('--images', action='store_true')
+    made.add_argument('--source', default='', help='whose stamps are recorded')
     asked, for_node = made.parse_known_args()
-    keep_times(Record(asked.record, COMMAND + asked.command, asked.capacity))
+    keep_times(Record(asked.record, COMMAND + asked.command, asked.capacity), asked.source)
     if asked.images:
         share_with_a_camera()
     return policy_node.main(for_node)

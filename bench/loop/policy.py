@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 import json
 from pathlib import Path
 from typing import Any
@@ -36,18 +36,24 @@ def write_variant(model: onnx.ModelProto, spec: PolicySpec, path: Path, rate: fl
     return path
 
 
-def write_robot(spec: PolicySpec, folder: Path) -> tuple[Path, Path]:
+def write_robot(
+        spec: PolicySpec, folder: Path, picture: Mapping[str, Any] | None = None,
+) -> tuple[Path, Path]:
     """
     Describe a robot that fits any policy, with the message that it publishes.
 
     One JointState carries all observations, half of the numbers as positions and half as
-    velocities; one Float64MultiArray takes all actions.
+    velocities; one Float64MultiArray takes all actions. Each picture has a camera of its own,
+    ``NAME_camera`` on the topic NAME.
 
+    :param spec: Specification of the policy.
+    :param folder: Folder for the files.
+    :param picture: Encoding and size of the pictures of cameras, if the policy sees.
     :return: Robot description, and the values of its JointState as JSON.
     """
     fields, message = _observations(spec)
     places = {name: range(place.start, place.stop) for name, place in spec.action_slices.items()}
-    robot = {
+    robot: dict[str, Any] = {
         'robot': 'synthetic',
         'sources': {'joints': {
             'topic': 'joint_states', 'type': 'sensor_msgs/msg/JointState', 'max_age': 2.0}},
@@ -59,6 +65,13 @@ def write_robot(spec: PolicySpec, folder: Path) -> tuple[Path, Path]:
                  'indices': list(places[field.name]),
                  **({} if read_unit(field.unit).is_rate else {'stop': 'keep', 'kind': 'other'})}
                 for field in spec.action]}}}
+    for image in spec.images:
+        robot['sources'][f'{image.name}_camera'] = {
+            'topic': image.name, 'type': 'sensor_msgs/msg/Image', 'picture': dict(picture or {}),
+            'max_age': 2.0}
+        robot.setdefault('images', []).append({
+            'name': image.name, 'source': f'{image.name}_camera', 'height': image.height,
+            'width': image.width, 'channels': image.channels})
     paths = folder / 'robot.yaml', folder / 'joint_states.json'
     paths[0].write_text(yaml.safe_dump(robot, sort_keys=False))
     paths[1].write_text(json.dumps(message))

@@ -127,7 +127,8 @@ class Scene:
 
     def measure_node(
             self, policy: Path, seconds: float,
-            meanwhile: Callable[[int, float], object] | None = None) -> Stretch:
+            meanwhile: Callable[[int, float], object] | None = None,
+            robot: Path | None = None, source: str = '') -> Stretch:
         """
         Measure the policy node.
 
@@ -135,14 +136,28 @@ class Scene:
         :param seconds: Duration.
         :param meanwhile: Called with the ROS domain and the time.monotonic() at which it must
             return; None to wait.
+        :param robot: Another robot description than that of all measurements.
+        :param source: Source whose stamps are recorded; empty for the newest of each tick.
         """
         arguments: list[object] = ['--images'] * (self._condition.load == 'images')
+        arguments += ['--source', source] * bool(source)
         arguments += parameters(**{
-            'policy': policy, 'robot': self._cell.robot, 'trigger': self._condition.trigger,
-            'planning.mode': 'receding', 'realtime.early': self._condition.early,
+            'policy': policy, 'robot': robot or self._cell.robot,
+            'trigger': self._condition.trigger, 'planning.mode': 'receding',
+            'realtime.early': self._condition.early,
             'realtime.rehearsal': self._condition.rehearsal, **self._cell.parameters,
             **({**REAL_TIME, 'realtime.required': 'true'} if self._condition.fifo else {})})
         return self._measure('node', seconds, arguments, meanwhile)
+
+    @contextlib.contextmanager
+    def beside(self, module: str, *arguments: object) -> Iterator[None]:
+        """Run another module of this folder within the context; it is none of the others."""
+        with self._start(module, *arguments) as process:
+            self._processes.append(process)
+            try:
+                yield
+            finally:
+                self._processes.remove(process)
 
     def witness(self) -> Stretch:
         """Return the sleeping loop's measurement during the last measured interval."""

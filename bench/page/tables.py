@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bench.loop.condition import EARLY, REHEARSAL
+from bench.page.cameras import cameras
 from bench.page.goals import all_goals
 from bench.page.latency import graph, latency, steps
 from bench.page.rows import figures, find, markdown, number, POINTS, Results, Row, rows_of
@@ -204,5 +205,6 @@ SECTIONS: dict[str, tuple[tuple[str, ...], Callable[[Results], str]]] = {
     'steps': (('latency',), steps), 'graph': (('graph',), graph),
     'loop': (('loop',), loop), 'learner': (('loop_learner',), learner),
     'wakeup': (('wakeup',), wakeup),
-    'tick': (('tick',), tick), 'swap': (('swap',), swap), 'soak': (('soak',), soak),
+    'tick': (('tick',), tick), 'cameras': (('cameras',), cameras), 'swap': (('swap',), swap),
+    'soak': (('soak',), soak),
     'headline': ((), headline)}

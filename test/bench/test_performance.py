@@ -105,6 +105,16 @@ def results() -> dict[str, dict[str, Any]]:
         'tick': {'rows': [
             {'policy': 'cube_single', 'rhythm': rhythm, 'all': taken(400), 'bare': taken(60)}
             for rhythm in ('tight', 'paced')]},
+        'cameras': {'rows': [
+            *({'part': part, 'cameras': count, 'rate': 30.0, 'camera_rate': 30.0, 'ticks': 720,
+               'missed': 0, 'late_half_a_period': 3 * count, 'held': 0,
+               'observation_to_reception': taken(30_000 + 9_000 * count),
+               'tick_period_error': taken(50), 'period_error': taken(70)}
+              for part in ('latency', 'loop') for count in (0, 1)),
+            {'part': 'decoding', 'encoding': 'jpeg', 'width': 640, 'height': 480, 'side': 64,
+             'bytes': 55_000, 'decoding': taken(4000)},
+            {'part': 'inference', 'encoders': 2, 'rhythm': 'paced', 'rate': 100.0, 'side': 64,
+             'inference': taken(1500)}]},
         'swap': {'rows': [
             {'kind': kind, 'swaps': swaps, 'ticks': 1200, 'missed': 0, 'max_ms': 5.5,
              'resident_mb': 115.0} for kind, swaps in (('none', 0), ('swaps', 50))]},
@@ -151,6 +161,11 @@ def test_all_is_on_the_page(tmp_path: Path) -> None:
     median = taken(187.5 * 1.5)['p50_us']
     assert f'| one inference, in the loop at 200 Hz | {number(median)} |' in readme
     assert '| missed within a fault | 3 |' in page
+    assert f'| jpeg | 55 | {number(taken(4000)["p50_us"])} |' in page
+    assert f'| 2 | paced | {number(taken(1500)["p50_us"])} |' in page
+    assert '| one camera | 720 | 0 | 3 | 0 |' in between(page, 'cameras')
+    late = taken(39_000)['p50_us'] / 1e3
+    assert f'arrival of the command | 720 | {number(late)} |' in between(page, 'cameras')
     again = performance.write_section(page, 'tick', between(page, 'tick').strip(), 'page')
     assert again == page
 

@@ -23,16 +23,15 @@ import re
 import shlex
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
 
+from dfp_ros.core.description.unfilled import MARK
 from testing import ROOT
-from testing.processes.page_reader import Reader, Step, steps
+from testing.processes.page_reader import Reader, same_but_marks, Step, steps
 
 PAGE = (ROOT / 'docs' / 'my-robot-my-policy.md').read_text()
 LEARNING_PAGE = (ROOT / 'docs' / 'learning-on-the-robot.md').read_text()
-MARK = 'FILL_IN'
 # Of ten episodes; measured: nine.
 LEAST_SOLVED = 4
 
@@ -75,30 +74,6 @@ def test_descriptions_are_taken(robot: list[Step], tmp_path: Path) -> None:
     file, = (step for step in robot if step.file)
     (tmp_path / file.file).write_text(file.text)
     load_robot_description(tmp_path / file.file)
-
-
-def same_but_marks(scaffold: Any, page: Any, where: str) -> None:
-    """Check that a description is the scaffold with its marks filled in."""
-    if scaffold == MARK:
-        return
-    if isinstance(scaffold, dict):
-        assert set(page) == set(scaffold), where
-        for key, value in scaffold.items():
-            if key == 'max_age':
-                # It follows from the rate that was measured.
-                assert value >= page[key], where
-            elif key == 'position' and isinstance(value, dict) and value['low'] != MARK:
-                # What the robot can do is kept to what it is to do.
-                assert np.all(np.array(page[key]['low']) >= value['low']), where
-                assert np.all(np.array(page[key]['high']) <= value['high']), where
-            else:
-                same_but_marks(value, page[key], f'{where}.{key}')
-    elif isinstance(scaffold, list):
-        assert len(page) == len(scaffold), where
-        for i, value in enumerate(scaffold):
-            same_but_marks(value, page[i], f'{where}[{i}]')
-    else:
-        assert page == scaffold, where
 
 
 def follow(robot: list[Step], folder: Path, reader: Reader) -> None:

@@ -25,6 +25,9 @@ import subprocess
 import time
 from typing import Any
 
+import numpy as np
+
+from dfp_ros.core.description.unfilled import MARK
 from testing import ROOT
 
 
@@ -74,6 +77,30 @@ def steps(section: str) -> list[Step]:
                 found[index] = Step(
                     found[index].text, '', True, found[index].ends, said[1])
     return found
+
+
+def same_but_marks(scaffold: Any, page: Any, where: str) -> None:
+    """Check that a description is the scaffold with its marks filled in."""
+    if scaffold == MARK:
+        return
+    if isinstance(scaffold, dict):
+        assert set(page) == set(scaffold), where
+        for key, value in scaffold.items():
+            if key == 'max_age':
+                # It follows from the rate that was measured.
+                assert value >= page[key], where
+            elif key == 'position' and isinstance(value, dict) and value['low'] != MARK:
+                # What the robot can do is kept to what it is to do.
+                assert np.all(np.array(page[key]['low']) >= value['low']), where
+                assert np.all(np.array(page[key]['high']) <= value['high']), where
+            else:
+                same_but_marks(value, page[key], f'{where}.{key}')
+    elif isinstance(scaffold, list):
+        assert len(page) == len(scaffold), where
+        for i, value in enumerate(scaffold):
+            same_but_marks(value, page[i], f'{where}[{i}]')
+    else:
+        assert page == scaffold, where
 
 
 class Reader:

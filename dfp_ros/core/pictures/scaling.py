@@ -68,13 +68,23 @@ def _scale_light(part: NDArray[np.uint8], field: ImageField) -> NDArray[np.uint8
     found: NDArray[np.uint8] = part
     if is_mixed or part.shape[:2] != (field.height, field.width):
         from PIL import Image
-        picture = Image.fromarray(np.ascontiguousarray(part))
+        picture = Image.fromarray(_in_order(part))
         if is_mixed:
             picture = picture.convert('L')
         found = np.asarray(
             picture.resize((field.width, field.height), Image.Resampling.BOX))
     # A copy, as the data of the message would be kept by a view.
     return found[..., ::-1].copy() if field.channels == 'bgr' else found.copy()
+
+
+def _in_order(part: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return pixels as they are in memory; colours that are a reversed view by channel, fast."""
+    if part.strides[-1] >= 0:
+        return np.ascontiguousarray(part)
+    made = np.empty(part.shape, np.uint8)
+    for channel in range(part.shape[2]):
+        made[..., channel] = part[..., channel]
+    return made
 
 
 def _scale_depth(part: NDArray[Any], field: ImageField) -> NDArray[np.uint8]:

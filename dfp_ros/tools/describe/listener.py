@@ -26,7 +26,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import String
 
 from dfp_ros.core.description.yaml_section import DescriptionError
@@ -37,7 +37,8 @@ from dfp_ros.tools.describe.topic_kinds import classify, COMMAND, SOURCE
 
 # Largest number of topics to subscribe to.
 MOST_TOPICS = 200
-_MOST_BYTES = 1 << 20
+# Largest message that is kept; of a camera, the largest that a description may have.
+_MOST_BYTES, _MOST_PICTURE_BYTES = 1 << 20, 1 << 27
 # Largest number of JointStates decoded on a topic, to find the joints of every publisher and the
 # rate of each.
 _MOST_READ, _MOST_JOINTS = 20_000, 200
@@ -225,6 +226,8 @@ class _Heard:
         """Start empty."""
         self._message_type = message_type
         self._newest = b''
+        self._most = (
+            _MOST_PICTURE_BYTES if message_type in (Image, CompressedImage) else _MOST_BYTES)
         self._first = self._last = 0.0
         self._joints: dict[str, float] = {}
         # Number of messages with a joint, time of the first and of the last of them.
@@ -236,7 +239,7 @@ class _Heard:
         now = time.monotonic()
         self._first = self._first or now
         self._last = now
-        self._newest = bytes(message) if len(message) <= _MOST_BYTES else b''
+        self._newest = bytes(message) if len(message) <= self._most else b''
         self.count += 1
         if self._message_type is JointState and self.count <= _MOST_READ:
             self._note_joints(self._read(), now)

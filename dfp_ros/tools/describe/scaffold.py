@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from dfp_ros.core.description.unfilled import MARK
 from dfp_ros.core.text.printable import printable
+from dfp_ros.tools.describe.scaffold_cameras import write_images
 from dfp_ros.tools.describe.scaffold_commands import name_commands, write_command
 from dfp_ros.tools.describe.scaffold_joints import read_joints
 from dfp_ros.tools.describe.scaffold_sources import (
@@ -77,6 +78,7 @@ def write_scaffold(survey: Survey, name: str) -> str:
     lines += ['', '# Observation of the policy, in this order.', *line(0, 'observation:')]
     for source, topic in sources.items():
         lines += write_fields(source, topic, joints)
+    lines += write_images(sources)
     lines += ['', '# Commands of the policy.', *line(0, 'commands:')]
     for command, taken in name_commands(survey.taken).items():
         lines += write_command(command, taken, sources, joints)

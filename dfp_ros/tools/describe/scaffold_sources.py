@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dfp_ros.core.description.unfilled import MARK
+from dfp_ros.tools.describe.scaffold_cameras import is_camera, name_camera, write_picture
 from dfp_ros.tools.describe.scaffold_joints import by_unit, Joint
 from dfp_ros.tools.describe.scaffold_text import flow, line, listing, pair, unique
 from dfp_ros.tools.describe.survey import PublishedTopic
@@ -79,15 +80,16 @@ def name_sources(published: tuple[PublishedTopic, ...]) -> dict[str, PublishedTo
     found = [topic for topic in published if can_be_read(topic)]
     names: dict[str, PublishedTopic] = {}
     for topic in sorted(found, key=lambda topic: (topic.topic.strip('/').count('/'), topic.topic)):
-        last = topic.topic.rpartition('/')[2]
+        last = name_camera(topic.topic) if is_camera(topic) else topic.topic.rpartition('/')[2]
         names[unique(last if last not in names else topic.topic, names)] = topic
     order = [id(topic) for topic in found]
     return dict(sorted(names.items(), key=lambda entry: order.index(id(entry[1]))))
 
 
 def can_be_read(topic: PublishedTopic) -> bool:
-    """Tell whether fields are known for a message type."""
-    return topic.type in _FIELDS or topic.type in (*_ARRAYS, JOINT_STATE)
+    """Tell whether fields are known for a message type, or it has pictures."""
+    return (
+        topic.type in _FIELDS or topic.type in (*_ARRAYS, JOINT_STATE) or is_camera(topic))
 
 
 def write_source(name: str, topic: PublishedTopic) -> list[str]:
@@ -95,6 +97,8 @@ def write_source(name: str, topic: PublishedTopic) -> list[str]:
     lines = line(2, f'{name}:', f'published by {listing(topic.publishers)}')
     frame = getattr(getattr(topic.message, 'header', None), 'frame_id', '')
     lines += [*pair(4, 'topic', topic.topic), *pair(4, 'type', topic.type)]
+    if is_camera(topic):
+        lines += write_picture(topic)
     # Joint positions have no frame, and several drivers may set different ones.
     if frame and topic.type != JOINT_STATE:
         lines += pair(4, 'frame_id', frame, 'messages in another frame stop the robot')
@@ -117,7 +121,9 @@ def write_source(name: str, topic: PublishedTopic) -> list[str]:
 
 def write_fields(
         name: str, topic: PublishedTopic, joints: dict[str, Joint]) -> list[str]:
-    """Write the observation fields of one source."""
+    """Write the observation fields of one source; a camera has none."""
+    if is_camera(topic):
+        return []
     base = name.removesuffix('_states').removesuffix('_state').removesuffix('_pose')
     if topic.type == JOINT_STATE:
         return _joint_fields(base, name, topic, joints)

@@ -38,9 +38,7 @@ _LEFT_OUT = {
     'sensor_msgs/msg/Joy': (
         "an operator's controls, which a policy does not see; a person can take over with them "
         '(docs/takeover.md)'),
-    'sensor_msgs/msg/Image': 'pictures, which a description does not read',
-    'sensor_msgs/msg/CompressedImage': 'pictures, which a description does not read',
-    'sensor_msgs/msg/CameraInfo': 'pictures, which a description does not read',
+    'sensor_msgs/msg/CameraInfo': 'calibration of a camera, which a description does not read',
     'sensor_msgs/msg/PointCloud2': 'points without names, which a description does not read',
     'std_msgs/msg/String': 'text, which has no numbers'}
 SOURCE, COMMAND = 'source', 'command'

@@ -74,6 +74,9 @@ def test_colours_are_averaged(
         part = ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).astype(np.uint8)
     expected = box(part, height, width)
     found = scale(COLOURS, image(height, width, channels, crop))
+    # As bgr8 is decoded: a view in reverse.
+    reverse = COLOURS[..., ::-1].copy()[..., ::-1]
+    np.testing.assert_array_equal(found, scale(reverse, image(height, width, channels, crop)))
     count = 1 if channels == 'gray' else 3
     assert (found.dtype, found.shape) == (np.uint8, (height, width, count))
     assert found.flags.c_contiguous

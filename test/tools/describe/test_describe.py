@@ -26,6 +26,7 @@ from typing import Any
 import pytest
 import yaml
 
+from dfp_ros.core.description.picture_format import PictureFormat
 from dfp_ros.core.description.robot import load_robot_description
 from dfp_ros.core.description.unfilled import MARK
 from dfp_ros.core.description.yaml_section import DescriptionError
@@ -36,6 +37,7 @@ from dfp_ros.tools.describe.scaffold_sources import JOINT_STATE, name_sources, w
 from dfp_ros.tools.describe.survey import PublishedTopic, Survey, TakenTopic
 from dfp_ros.tools.describe.topic_kinds import classify, COMMAND, SOURCE
 from testing import ROOT
+from testing.fixtures.cameras import compressed, depths, raw, scene
 from testing.policies.picture_policy import write_picture_policy
 
 NAMES = ('shoulder', 'elbow', 'quill')
@@ -123,6 +125,39 @@ def test_every_kind_of_command_leaves_something_open(kind: str, tmp_path: Path) 
         load(text, tmp_path)
 
 
+def test_cameras_are_described(tmp_path: Path) -> None:
+    """Encoding and size are those of a message; how large the policy sees it is left open."""
+    def camera(topic: str, kind: str, message: Any) -> PublishedTopic:
+        return PublishedTopic(
+            topic, f'sensor_msgs/msg/{kind}', ('/driver',), count=150, rate=30.0, message=message)
+
+    pytest.importorskip('PIL')
+    cameras = (
+        camera('wrist/image_raw', 'Image', raw(scene(0), 'rgb8')),
+        camera('wrist/image_raw/compressed', 'CompressedImage', compressed(scene(0), 'jpeg')),
+        camera('depth/image_rect_raw', 'Image', raw(depths(0), '16UC1')))
+    text = write_scaffold(survey(published=(*survey().published, *cameras)), 'my_arm')
+    with pytest.raises(DescriptionError, match=r'images\[0\].height.*images\[2\].range\[1\]'):
+        load(text, tmp_path)
+    text = text.replace('[FILL_IN, FILL_IN]', '[0.2, 1.5]')
+    robot = load(text.replace('FILL_IN', '5'), tmp_path)
+    assert [(image.name, image.field.channels) for image in robot.images] == [
+        ('wrist', 'rgb'), ('wrist_image_raw_compressed', 'rgb'), ('depth', 'depth')]
+    assert [str(robot.sources[image.source].picture) for image in robot.images] == [
+        str(PictureFormat(encoding, *size)) for encoding, size in (
+            ('rgb8', (64, 48)), ('jpeg', (64, 48)), ('16UC1', (32, 24)))]
+    assert robot.sources['wrist'].frame_id == 'camera'
+    # What is not known is asked for.
+    unread = (
+        camera('a', 'Image', None), camera('b', 'Image', raw(scene(0), 'yuv422')),
+        camera('c', 'CompressedImage', compressed(scene(0), 'jpeg', data=b'x')))
+    found = yaml.safe_load(write_scaffold(survey(published=(*survey().published, *unread)), 'x'))
+    assert found['sources']['a']['picture'] == MARK
+    assert found['sources']['b']['picture'] == {'encoding': MARK, 'width': 64, 'height': 48}
+    assert set(found['sources']['c']['picture'].values()) == {MARK}
+    assert [image['channels'] for image in found['images']] == [MARK] * 3
+
+
 def test_names_from_outside_are_no_yaml() -> None:
     """Frames, joints and reasons with line breaks and YAML syntax are escaped."""
     evil = 'a\n  evil: {b: 1}\n# '
@@ -161,7 +196,9 @@ def test_a_robot_that_is_not_there_is_no_description() -> None:
     ('/tool_velocity', 'geometry_msgs/msg/TwistStamped', ['/driver'], [], SOURCE),
     ('/joint_states', 'sensor_msgs/msg/JointState', ['/driver'], ['/dfp_recorder'], SOURCE),
     ('/rosout', 'rcl_interfaces/msg/Log', ['/driver'], [], ''),
-    ('/camera/image', 'sensor_msgs/msg/Image', ['/camera'], [], ''),
+    ('/camera/image', 'sensor_msgs/msg/Image', ['/camera'], [], SOURCE),
+    ('/camera/image', 'sensor_msgs/msg/Image', [], ['/viewer'], ''),
+    ('/camera/camera_info', 'sensor_msgs/msg/CameraInfo', ['/camera'], [], ''),
     ('/joy', 'sensor_msgs/msg/Joy', ['/joy_node'], ['/teleop'], '')])
 def test_classification_of_topics(
         topic: str, kind: str, publishers: list[str], subscribers: list[str], what: str) -> None:
