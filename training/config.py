@@ -283,17 +283,6 @@ class TrainConfig:
             'an environment to take them in, or 0; on a robot, `python -m '
             'training.learn_on_robot` takes them')
 
-    def require_fit_for_pictures(self) -> None:
-        """
-        Require settings that are supported for data with pictures.
-
-        :raises ConfigError: If one is not.
-        """
-        # A copy of the actor's layers is of no use with another encoder than theirs.
-        _require('average_rate', self.average_rate, not self.average_rate, '0 with pictures')
-        _require('anchor', self.anchor, self.anchor == 'following', 'following with pictures')
-        _require('online_steps', self.online_steps, not self.online_steps, '0 with pictures')
-
     def _require_memory(self) -> None:
         """Refuse settings that are possible one by one, but in no memory together."""
         weights = self.critics * sum(a * b for a, b in pairwise(self.hidden))

@@ -52,7 +52,7 @@ from training.learning.trainer.session import (
 from training.robot.learner import Learner, LearnerError
 from training.robot.process_priority import step_aside
 from training.robot.robot_link import RobotLink
-from training.robot.run_state import CHECKPOINT, FOLDER, open_run
+from training.robot.run_state import CHECKPOINT, FOLDER, open_run, require_without_pictures
 from training.robot.settings import LearnerSettings
 
 # File in the folder of a run on a robot, locked by the learner that writes to it.
@@ -123,6 +123,7 @@ def learn(run: Path, out: Path, settings: LearnerSettings) -> int:
     def say(text: str) -> None:
         print(error_line(text), flush=True)
 
+    require_without_pictures(run)
     with stop_signals() as asked, disk_errors(out / CHECKPOINT), ExitStack() as stack:
         say(f'learner: {step_aside(settings.nice, settings.processors)}')
         link = RobotLink(

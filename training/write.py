@@ -29,6 +29,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 import sys
+from typing import Literal
 
 import numpy as np
 
@@ -63,12 +64,14 @@ class Options:
         usual ones if empty.
     :param filter_key: Which of its demonstrations, or the task of its episodes; all if empty.
     :param task: What the robot does, in words, for LeRobot; empty for the name of the file.
+    :param pictures: How pictures are written for LeRobot: as videos, or exactly, as PNG files.
     """
 
     environment: str | None = None
     observation_keys: tuple[str, ...] = ()
     filter_key: str = ''
     task: str = ''
+    pictures: Literal['video', 'image'] = 'video'
 
 
 def write(path: Path, out: Path, form: str, options: Options) -> str:
@@ -95,20 +98,19 @@ def write(path: Path, out: Path, form: str, options: Options) -> str:
             f'{path}: found a name that says no environment; name one with --environment')
     data = load(DataSource(
         path, known, filter_key=options.filter_key, observation_keys=options.observation_keys))
-    if data.images and form != 'own':
-        raise DataError(
-            f'{path}: found pictures ({listed(frames.field.name for frames in data.images)}), '
-            f'which {form} is not written with; write own, or name other --observation-keys')
+    left_out = list(data.source.get('features_left_out', []))
     if form == 'ogbench':
-        write_ogbench.write(out, data, _state(path) if is_ogbench(path) else None)
+        state = _state(path) if is_ogbench(path) else {}
+        write_ogbench.write(out, data, state)
+        if data.images and not {'qpos', 'qvel'} <= state.keys():
+            left_out += [field.name for field in data.observation_fields]
     elif form == 'robomimic':
         write_robomimic.write(out, data)
     elif form == 'lerobot':
         from training.data.formats.lerobot import writer as write_lerobot
-        write_lerobot.write(out, data, options.task or path.stem)
+        write_lerobot.write(out, data, options.task or path.stem, options.pictures)
     else:
         stored.save(out, data)
-    left_out = data.source.get('features_left_out')
     return f'{len(data)} steps' + (f'; left out: {listed(left_out)}' if left_out else '')
 
 
@@ -149,11 +151,15 @@ def main(arguments: list[str] | None = None) -> int:
     made.add_argument(
         '--task', default='',
         help="what the robot does, in words, for LeRobot (default: the file's name)")
+    made.add_argument(
+        '--pictures', choices=('video', 'image'), default='video',
+        help='pictures for LeRobot: videos, which are small, or PNG files, which are exact')
     asked = made.parse_args(arguments)
     environments.headless()
     try:
         written = write(asked.file, asked.out, asked.format, Options(
-            asked.environment, tuple(asked.observation_keys), asked.filter_key, asked.task))
+            asked.environment, tuple(asked.observation_keys), asked.filter_key, asked.task,
+            asked.pictures))
     except ValueError as error:
         print(error_line(error), file=sys.stderr)
         return 2

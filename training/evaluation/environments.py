@@ -39,6 +39,7 @@ import weakref
 
 import gymnasium
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+import numpy as np
 
 from dfp_ros.sim.simulation.make_env import make_env
 from dfp_ros.sim.simulation.picture_names import VISUAL
@@ -76,6 +77,54 @@ def start(
         return SyncVectorEnv(
             [partial(_make, environment, provenance)], autoreset_mode=AutoresetMode.DISABLED)
     return Processes(environment, count, provenance, draw_every)
+
+
+def single(environment: str, provenance: Mapping[str, Any] | None = None) -> gymnasium.Env:
+    """
+    Start a single environment, which draws pictures at each step if it has some.
+
+    :param environment: Name, as of :func:`start`, which has the errors, too.
+    :param provenance: Provenance of a policy.
+    """
+    if environment.startswith(VISUAL):
+        return _OfOne(start(environment, 1, provenance))
+    return make_env(environment, provenance)
+
+
+class _OfOne(gymnasium.Env[Any, Any]):
+    """The only one of parallel environments, as an environment."""
+
+    def __init__(self, environments: VectorEnv) -> None:
+        self._environments = environments
+        self.observation_space = environments.single_observation_space
+        self.action_space = environments.single_action_space
+
+    def reset(
+            self, *, seed: int | None = None,
+            options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Reset it."""
+        # Typed for a single seed, but documented and implemented for a list.
+        reset: Any = self._environments.reset
+        observations, infos = reset(seed=[seed], options={'reset_mask': np.ones(1, bool)})
+        return observations[0], _first(infos)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step it."""
+        observations, rewards, terminated, truncated, infos = self._environments.step(
+            np.asarray(action)[None])
+        return (
+            observations[0], rewards[0], bool(terminated[0]), bool(truncated[0]), _first(infos))
+
+    def close(self) -> None:
+        """End its process."""
+        self._environments.close()
+
+
+def _first(infos: Mapping[str, Any]) -> dict[str, Any]:
+    """Take what the first of parallel environments has to say."""
+    return {
+        name: _first(values) if isinstance(values, Mapping) else values[0]
+        for name, values in infos.items() if not name.startswith('_')}
 
 
 class Processes(AsyncVectorEnv):

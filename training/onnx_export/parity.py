@@ -102,9 +102,8 @@ def _torch_candidates(
         agent: Agent, observation: np.ndarray, noise: np.ndarray,
         pictures: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """All candidates, shape (candidates, chunk), and their values, shape (candidates,)."""
-    state = agent.state(
-        torch.from_numpy(observation).unsqueeze(0),
-        [torch.from_numpy(picture).unsqueeze(0) for picture in pictures])
-    chunks = agent.acting(state, torch.from_numpy(noise).unsqueeze(0))
-    values = agent.critic(state, chunks).mean(dim=0)
-    return chunks[0].numpy(), values[0].numpy()
+    chunks, values = agent.candidates_of(
+        torch.from_numpy(observation), torch.from_numpy(noise),
+        [torch.from_numpy(picture) for picture in pictures])
+    assert values is not None
+    return chunks.numpy(), values.numpy()

@@ -20,7 +20,7 @@ single candidate costs only the actor, because the critics are in a branch for s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import onnx
@@ -29,10 +29,11 @@ import torch
 
 from dfp_ros.spec import METADATA_KEY, PolicySpec
 from training.learning.agents.agent import Agent
+from training.learning.networks.encoder import Encoder
 from training.learning.networks.layers import LAYER_NORM_EPSILON
 from training.learning.networks.modules import CriticEnsemble
 from training.learning.networks.onnx_builder import Graph, IR_VERSION, OPSET
-from training.onnx_export.precision import in_precision
+from training.onnx_export.precision import graphs, in_precision
 
 
 def policy_model(agent: Agent, spec: PolicySpec) -> onnx.ModelProto:
@@ -44,20 +45,20 @@ def policy_model(agent: Agent, spec: PolicySpec) -> onnx.ModelProto:
     :return: A checked model: ``observation`` (1, obs_dim) and ``noise`` (candidates, chunk) to
         ``action_chunk`` (horizon, act_dim), ``value`` (1,) and ``spread`` (1,). With one
         candidate the value is NaN and the spread 0. Each picture is an input of its name, (1,
-        height, width, n), uint8, which is encoded once for all candidates.
+        height, width, n), uint8, which is encoded once for all candidates; and once more for the
+        critics, if there are several candidates of an averaged actor.
     """
     graph = Graph()
     graph.weight('mean', agent.normaliser.mean)
     graph.weight('inverse', agent.normaliser.inverse)
     graph.line('centred = Sub (observation, mean)')
     pictures = [f'picture_{i}' for i in range(len(spec.images))]
-    if agent.encoder is None:
+    encoder = agent.acting_encoder
+    if encoder is None:
         graph.line('state = Mul (centred, inverse)')
     else:
         graph.line('numbers = Mul (centred, inverse)')
-        encodings = [f'{picture}_encoding' for picture in pictures]
-        agent.encoder.write(graph, pictures, encodings)
-        graph.line(f'state = Concat <axis = 1> ({", ".join(["numbers", *encodings])})')
+        _see(graph, encoder, pictures, '', 'state')
     agent.acting.write(graph)
     graph.integers('chunk_shape', [spec.horizon, spec.action_size])
     graph.integers('one_candidate', [1])
@@ -65,7 +66,12 @@ def policy_model(agent: Agent, spec: PolicySpec) -> onnx.ModelProto:
     graph.line('several = Greater (count, one_candidate)')
 
     several, single = Graph(graph.weights), Graph(graph.weights)
-    _best(several, agent.critic)
+    valued = 'state'
+    if agent.average_encoder is not None and agent.encoder is not None:
+        # The critics learned with the newest encoder; a single candidate does not need it.
+        valued = 'valued_state'
+        _see(several, agent.encoder, pictures, 'valued_', valued)
+    _best(several, agent.critic, valued)
     single.line(f'chosen_of_one = Reshape (chunks, {single.integers("row", [1, -1])})')
     single.weight('no_value', torch.tensor([float('nan')]))
     single.weight('no_spread', torch.tensor([0.0]))
@@ -103,17 +109,27 @@ def _name_pictures(model: onnx.ModelProto, names: Mapping[str, str]) -> None:
     """Give pictures their own names, which ONNX's text format may not accept."""
     for value in model.graph.input:
         value.name = names.get(value.name, value.name)
-    for node in model.graph.node:
-        for i, name in enumerate(node.input):
-            node.input[i] = names.get(name, name)
+    for graph in graphs(model.graph):
+        for node in graph.node:
+            for i, name in enumerate(node.input):
+                node.input[i] = names.get(name, name)
 
 
-def _best(graph: Graph, critic: CriticEnsemble) -> None:
+def _see(
+        graph: Graph, encoder: Encoder, pictures: Sequence[str], prefix: str,
+        state: str) -> None:
+    """Add an encoder of the pictures, and a state of the numbers and its features."""
+    encodings = [f'{prefix}{picture}_encoding' for picture in pictures]
+    encoder.write(graph, pictures, encodings, prefix)
+    graph.line(f'{state} = Concat <axis = 1> ({", ".join(["numbers", *encodings])})')
+
+
+def _best(graph: Graph, critic: CriticEnsemble, state: str) -> None:
     """Add the best-of-N branch: the best chunk, its value and the spread of the candidates."""
     members = critic.weights[0].shape[0]
     scores = []
     for member in range(members):
-        _member(graph, critic, member)
+        _member(graph, critic, member, state)
         scores.append(f'score_{member}')
     graph.line(f'scores = Mean ({", ".join(scores)})')
     graph.line('best = ArgMax <axis = 0, keepdims = 0> (scores)')
@@ -129,8 +145,8 @@ def _best(graph: Graph, critic: CriticEnsemble) -> None:
     graph.line('spread_of_many = ReduceMean <keepdims = 1> (deviation, first)')
 
 
-def _member(graph: Graph, critic: CriticEnsemble, member: int) -> None:
-    """Add one critic, from ``state`` and ``chunks`` to ``score_MEMBER``, shape (candidates, 1)."""
+def _member(graph: Graph, critic: CriticEnsemble, member: int, state: str) -> None:
+    """Add one critic, from a state and ``chunks`` to ``score_MEMBER``, shape (candidates, 1)."""
     name = f'critic_{member}'
     first = critic.weights[0][member]
     seen, proposed = first.split(
@@ -138,7 +154,7 @@ def _member(graph: Graph, critic: CriticEnsemble, member: int) -> None:
     graph.weight(f'{name}_seen', seen)
     graph.weight(f'{name}_proposed', proposed)
     graph.weight(f'{name}_bias_0', critic.biases[0][member, 0])
-    graph.line(f'{name}_from_state = Gemm (state, {name}_seen, {name}_bias_0)')
+    graph.line(f'{name}_from_state = Gemm ({state}, {name}_seen, {name}_bias_0)')
     graph.line(f'{name}_from_chunk = MatMul (chunks, {name}_proposed)')
     graph.line(f'{name}_0 = Add ({name}_from_chunk, {name}_from_state)')
     layers = len(critic.weights)

@@ -146,7 +146,7 @@ def _quantised(model: onnx.ModelProto) -> onnx.ModelProto:
         tensor.name for tensor in model.graph.initializer
         if len(tensor.dims) == 2 and min(tensor.dims) >= _HIDDEN}
     chosen = []
-    for graph in _graphs(model.graph):
+    for graph in graphs(model.graph):
         for node in graph.node:
             node.name = node.output[0]
             if node.op_type in ('Gemm', 'MatMul') and node.input[1] in wide:
@@ -173,11 +173,11 @@ def _quantised(model: onnx.ModelProto) -> onnx.ModelProto:
     return onnx_ir.to_proto(quantised)
 
 
-def _graphs(graph: onnx.GraphProto) -> list[onnx.GraphProto]:
+def graphs(graph: onnx.GraphProto) -> list[onnx.GraphProto]:
     """List a graph and the graphs of its branches."""
     return [graph] + [
         inner for node in graph.node for attribute in node.attribute if attribute.HasField('g')
-        for inner in _graphs(attribute.g)]
+        for inner in graphs(attribute.g)]
 
 
 def store(policy: Path, out: Path, precision: str, name: str) -> Difference:

@@ -70,6 +70,23 @@ class RobotEpisodes:
         self.solved = state['solved'].tolist()
 
 
+def require_without_pictures(run: Path) -> None:
+    """
+    Require a trained run whose policy the learner can learn from.
+
+    :param run: Folder of the trained run.
+    :raises CheckpointError: If its checkpoint cannot be read, or it is of a policy with pictures.
+    """
+    base = run / CHECKPOINT
+    spec = checkpoint.specification(base)
+    if spec.images:
+        raise checkpoint.CheckpointError(
+            f'{base}: found a policy with pictures '
+            f'({", ".join(image.name for image in spec.images)}), expected one of numbers alone: '
+            'decisions, which the learner learns from, have no pictures; convert recordings with '
+            'training.convert, and train on them with training.train')
+
+
 def open_run(
         run: Path, out: Path, settings: LearnerSettings,
 ) -> tuple[checkpoint.RunState, RobotEpisodes]:

@@ -34,8 +34,9 @@ from training.data.formats.ogbench.scenes import ACTION, observe_robot, VISUAL_R
 from training.data.transitions import stored
 from training.data.transitions.transitions import action_fields, observation_fields
 from training.evaluate import evaluate_file
-from training.evaluation.environments import start
+from training.evaluation.environments import single, start
 from training.export import export
+from training.learning.trainer.explorer import Explorer
 from training.learning.trainer.run import train
 
 TASK = 'visual-cube-single-singletask-task2-v0'
@@ -67,7 +68,10 @@ recipe.write(Path(sys.argv[1]) / 'play.npz', [episode])
 @pytest.fixture(autouse=True)
 def _rendering(monkeypatch: pytest.MonkeyPatch) -> None:
     """Skip where nothing can be drawn."""
-    monkeypatch.delenv('MUJOCO_GL', raising=False)
+    for name in ('MUJOCO_GL', 'PYOPENGL_PLATFORM'):
+        # Also what MuJoCo sets when it is imported is undone: other tests choose for themselves.
+        monkeypatch.setenv(name, '')
+        monkeypatch.delenv(name)
     try:
         choose_backend()
     except RenderingError as error:
@@ -106,6 +110,24 @@ def test_an_environment_draws_when_a_chunk_ends() -> None:
     assert observations.shape == (1, 13)
     assert len(drawings) == 3
     assert all((drawing != drawings[0]).any() for drawing in drawings[1:])
+
+
+def test_an_online_phase_sees_each_step() -> None:
+    """In an environment alone, whose process ends with the phase."""
+    env = single(TASK)
+    try:
+        explorer = Explorer(
+            env, lambda observation, noise, pictures: np.full((2, 5), 0.5, np.float32), 1, 10,
+            1.0, seed=0, sparse=True)
+        rows = [explorer.step() for _ in range(3)]
+    finally:
+        env.close()
+    for row, following in zip(rows, rows[1:], strict=False):
+        np.testing.assert_array_equal(row['next_pictures'], following['pictures'])
+        assert (row['next_pictures'][0] != row['pictures'][0]).any()
+        assert row['pictures'][0].shape == (64, 64, 3)
+        assert row['observations'].shape == (13,)
+        assert not row['terminals']
 
 
 def test_a_policy_is_evaluated_while_it_learns_and_as_a_file(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ They are few, so all files are in memory.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 import hashlib
 from pathlib import Path
@@ -30,6 +31,7 @@ from dfp_ros.spec import ActionField, ObservationField
 from training.config import TrainConfig
 from training.data.datasets.load import load_file
 from training.data.datasets.numbered import files, joined
+from training.data.transitions.frames import Frames, make_room, require_same, sealed
 from training.data.transitions.source import DataSource
 from training.data.transitions.transitions import COLUMNS, DataError, Transitions
 
@@ -51,21 +53,37 @@ def load_corrections(config: TrainConfig, data: Transitions) -> Transitions | No
     read = [load_file(replace(source, path=path)) for path in paths]
     observation, action = data.observation_fields, data.action_fields
     for path, one in zip(paths, read, strict=True):
-        if one.images or data.images:
-            raise DataError(
-                f'{path}: found corrections beside data with pictures, which is not supported; '
-                'train on corrections of policies without pictures')
+        require_same(path, one.images, [frames.field for frames in data.images])
         _require_alike(path, one, data)
         observation = joined(path, observation, one.observation_fields)
         action = joined(path, action, one.action_fields)
     columns = {
         name: np.concatenate([getattr(one, name) for one in read]) for name in COLUMNS}
+    pictures = {} if data.frame is None else _joined_frames(paths[0], read)
     hashes = hashlib.sha256(''.join(one.source['sha256'] for one in read).encode())
     return Transitions(
-        **columns, observation_fields=observation, action_fields=action, period=data.period,
-        source={
+        **columns, **pictures, observation_fields=observation, action_fields=action,
+        period=data.period, source={
             'files': len(read), 'steps': len(columns['actions']),
             'episodes': int(columns['terminals'].sum()), 'sha256': hashes.hexdigest()})
+
+
+def _joined_frames(path: Path, read: Sequence[Transitions]) -> dict[str, Any]:
+    """Put the pictures of all corrections one after the other; a copy, if there are several."""
+    if len(read) == 1:
+        return {'images': read[0].images, 'frame': read[0].frame}
+    counts = [len(one.images[0]) for one in read]
+    begins = np.cumsum(counts) - counts
+    images = []
+    for i, frames in enumerate(read[0].images):
+        room = make_room((sum(counts), *frames.field.shape), path)
+        for begin, count, one in zip(begins, counts, read, strict=True):
+            room[begin:begin + count] = one.images[i].pixels
+        images.append(Frames(frames.field, sealed(room)))
+    frame = [
+        one.frame + begin for begin, one in zip(begins, read, strict=True)
+        if one.frame is not None]
+    return {'images': tuple(images), 'frame': np.concatenate(frame)}
 
 
 def _require_alike(path: Path, found: Transitions, data: Transitions) -> None:

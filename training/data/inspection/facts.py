@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from training.data.inspection.cameras import CameraFacts, measure_camera
 from training.data.transitions.statistics import measure
 from training.data.transitions.transitions import Transitions
 
@@ -86,6 +87,7 @@ class Facts:
         next step: a gap without an episode end.
     :param observation: Dimensions of the observation, in order.
     :param action: Dimensions of the action, in order.
+    :param cameras: Pictures of each camera, in order.
     """
 
     steps: int
@@ -100,6 +102,7 @@ class Facts:
     breaks: int
     observation: tuple[Dimension, ...]
     action: tuple[Dimension, ...]
+    cameras: tuple[CameraFacts, ...] = ()
 
 
 def gather(data: Transitions) -> Facts:
@@ -123,7 +126,8 @@ def gather(data: Transitions) -> Facts:
         repeated_episodes=len(starts) - len(episodes),
         breaks=_breaks(data, inner),
         observation=_dimensions(data.observation_fields, data.observations, acting=False),
-        action=_dimensions(data.action_fields, data.actions, acting=True))
+        action=_dimensions(data.action_fields, data.actions, acting=True),
+        cameras=tuple(measure_camera(frames, data) for frames in data.images))
 
 
 def summary(facts: Facts, rewarded: bool) -> list[Row]:
@@ -139,7 +143,8 @@ def summary(facts: Facts, rewarded: bool) -> list[Row]:
                   f'{_span(lengths, "{:,}")} steps, {facts.steps * facts.period:,.0f} s at '
                   f'{1 / facts.period:g} Hz'),
         ('observation', f'{len(facts.observation)} numbers{_constants(facts.observation)}'),
-        ('action', f'{len(facts.action)} numbers{_constants(facts.action)}')]
+        ('action', f'{len(facts.action)} numbers{_constants(facts.action)}'),
+        *((f'camera {camera.name}', camera.words) for camera in facts.cameras)]
     if rewarded:
         solved = len(facts.solved_at)
         rows += [

@@ -25,6 +25,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from training.common.files import atomic_path
+from training.data.inspection.cameras import draw_sheet
 from training.data.inspection.facts import Dimension, Facts
 from training.data.transitions.transitions import Transitions
 from training.pages.style import palette, STYLE, words
@@ -60,6 +61,9 @@ def panels(data: Transitions, facts: Facts, rewarded: bool) -> Panels:
         run = slice(start, start := start + field.size)
         chosen['Observations'].append(
             (words(field.name), _ranges(facts.observation[run], field.unit)))
+    if data.images:
+        chosen['Pictures'] = [
+            (str(frames.field), draw_sheet(frames, data)) for frames in data.images]
     return chosen
 
 

@@ -34,6 +34,8 @@ from training.data.transitions.errors import DataError
 
 # Largest share of the free memory for the frames of one camera.
 _SHARE = 0.25
+# Pictures whose values are counted at a time.
+_BLOCK = 64
 _MEMINFO = Path('/proc/meminfo')
 
 
@@ -108,6 +110,52 @@ def field_of(name: str, shape: Sequence[int]) -> ImageField | None:
     """
     channels = {3: 'rgb', 1: 'gray'}.get(shape[-1]) if len(shape) == 3 else None
     return None if channels is None else ImageField(name, shape[0], shape[1], channels)
+
+
+def require_whole(
+        where: object, frame: np.ndarray | None, terminals: np.ndarray, form: str) -> None:
+    """
+    Require that the frame after each step is that of the next one, within episodes.
+
+    :param where: Path of what is written, for the error.
+    :param frame: Frame of each step; None without pictures.
+    :param terminals: 1 on the last step of an episode.
+    :param form: Format that has no place for others.
+    :raises DataError: If one is not.
+    """
+    if frame is None:
+        return
+    odd = np.flatnonzero((np.diff(frame) != 1) & (terminals[:-1] == 0))
+    if len(odd):
+        raise DataError(
+            f'{where}: found a gap in the pictures of an episode, after step {odd[0]}, which '
+            f'{form} has no place for; write own')
+
+
+def as_rgb(field: ImageField, pixels: np.ndarray) -> np.ndarray:
+    """
+    Order the colours as other formats have them: red first.
+
+    :param field: What the pictures are.
+    :param pixels: Shape (..., n), uint8.
+    """
+    return pixels[..., ::-1] if field.channels == 'bgr' else pixels
+
+
+def channel_counts(frames: Frames, rows: np.ndarray) -> np.ndarray:
+    """
+    Count how often each channel of pictures has each value, a few pictures at a time.
+
+    :param frames: The pictures; of colours, red is counted first.
+    :param rows: Which of them.
+    :return: Shape (n, 256), int64.
+    """
+    counts = np.zeros((frames.pixels.shape[3], 256), np.int64)
+    for start in range(0, len(rows), _BLOCK):
+        block = as_rgb(frames.field, frames.pixels[rows[start:start + _BLOCK]])
+        for channel, found in enumerate(counts):
+            found += np.bincount(block[..., channel].reshape(-1), minlength=256)
+    return counts
 
 
 def require_same(

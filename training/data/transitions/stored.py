@@ -183,7 +183,7 @@ def _describe(path: Path, file: Archive) -> Description:
                 read_fields(path, ObservationField, content['observation_fields']),
                 read_fields(path, ActionField, content['action_fields']),
                 read_period(path, content['period']), read_source(path, content['source']),
-                _read_images(path, content.get('images', [])))
+                read_images(path, content.get('images', [])))
     except DataError:
         raise
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -236,7 +236,9 @@ def read_source(
     return source
 
 
-def _read_images(path: Path, given: list[dict[str, Any]]) -> tuple[ImageField, ...]:
+def read_images(
+        path: Path, given: list[dict[str, Any]], where: str = WHERE,
+        remedy: str = REMEDY) -> tuple[ImageField, ...]:
     """
     Build the fields of pictures from JSON.
 
@@ -249,13 +251,13 @@ def _read_images(path: Path, given: list[dict[str, Any]]) -> tuple[ImageField, .
         values = list(vars(field).values())
         if [type(value) for value in values] != kinds:
             raise DataError(
-                f'{path}: {WHERE}images: found {_short(values)}, expected name, height, width, '
-                f'channels, low and high; {REMEDY}')
+                f'{path}: {where}images: found {_short(values)}, expected name, height, width, '
+                f'channels, low and high; {remedy}')
     try:
         if made:
             check_images(made)
     except SpecError as error:
-        raise DataError(f'{path}: {WHERE}images: {error}; {REMEDY}') from error
+        raise DataError(f'{path}: {where}images: {error}; {remedy}') from error
     return made
 
 

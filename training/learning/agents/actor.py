@@ -48,6 +48,8 @@ class Actor(nn.Module, ABC):
 
     algorithm: ClassVar[str]
     """Name of the algorithm in the policy file."""
+    has_anchor: ClassVar[bool] = False
+    """Whether there is an anchor policy."""
     # Whether actions are best-of-N: the critic picks the best candidate, in targets and in
     # execution.
     ranked = True
@@ -75,7 +77,8 @@ class Actor(nn.Module, ABC):
     @abstractmethod
     def loss(
             self, state: torch.Tensor, chunk: torch.Tensor, valid: torch.Tensor,
-            critic: CriticEnsemble) -> tuple[torch.Tensor, Info]:
+            critic: CriticEnsemble,
+            anchored: torch.Tensor | None = None) -> tuple[torch.Tensor, Info]:
         """
         Loss of one batch; its gradient must not reach the critics.
 
@@ -84,12 +87,14 @@ class Actor(nn.Module, ABC):
         :param valid: Shape (B,), 0 if the chunk crosses the end of an episode: it then contains
             actions of another episode and must not be imitated.
         :param critic: The online critics, not the target critics.
+        :param anchored: The states as the anchor policy sees them, if it has an encoder of its
+            own; None if it sees the same.
         :return: A scalar, and scalars to log, detached.
         """
 
     def look(
             self, state: torch.Tensor, chunk: torch.Tensor, noise: torch.Tensor,
-            critic: CriticEnsemble) -> Info:
+            critic: CriticEnsemble, anchored: torch.Tensor | None = None) -> Info:
         """
         Compute this policy's own metrics for the log; draws no random numbers.
 
@@ -97,6 +102,7 @@ class Actor(nn.Module, ABC):
         :param chunk: Shape (B, chunk_size), from the data.
         :param noise: Shape (B, N, chunk_size), standard normal.
         :param critic: The online critics.
+        :param anchored: As in :meth:`loss`.
         """
         return {}
 
@@ -127,9 +133,16 @@ class Actor(nn.Module, ABC):
         """Start policy improvement, at the switch from the offline to the online phase."""
         self.improving = True
 
-    def propose(self, state: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """Sample the candidates of the critic's targets; arguments as in :meth:`forward`."""
+    def propose(
+            self, state: torch.Tensor, noise: torch.Tensor,
+            anchored: torch.Tensor | None = None) -> torch.Tensor:
+        """Sample the candidates of the critic's targets; see :meth:`forward`, :meth:`loss`."""
         return self(state, noise)
+
+    @property
+    def anchor_follows(self) -> bool:
+        """Tell whether there is an anchor policy that follows the actor in this update."""
+        return False
 
     def renew_anchor(self, policy: Actor) -> None:
         """Make the anchor policy, if there is one, a copy of a policy of the same class."""

@@ -60,7 +60,9 @@ class Agent(nn.Module):
     :param action_size: Length of an action.
     :param normaliser: Applied to every observation first.
     :param images: Pictures of an observation, in order. Their encoder is shared by actor and
-        critics, and learns from the losses of both.
+        critics, and learns from the losses of both. An actor whose weights are averaged acts with
+        an average of the encoder's, while the critics rank its candidates with the newest. An
+        anchor policy has its own copy, unless it follows the newest actor.
     """
 
     def __init__(
@@ -72,7 +74,6 @@ class Agent(nn.Module):
         self.normaliser = normaliser
         self.encoder = None
         if images:
-            config.require_fit_for_pictures()
             self.encoder = Encoder(
                 images, config.encoder_widths, config.encoder, config.encoder_features)
             observation_size += self.encoder.size
@@ -80,18 +81,29 @@ class Agent(nn.Module):
         self.critic = CriticEnsemble(
             observation_size, self.chunk_size, config.hidden, config.critics)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
-        # Moving average of the actor; it acts, if there is one.
+        # Moving average of the actor and of its encoder; it acts, if there is one.
         self.average = copy.deepcopy(self.actor).requires_grad_(False) if (
             config.average_rate) else None
+        self.average_encoder = self._copied_encoder(config.average_rate > 0)
+        # A policy with features of another encoder than its own is another policy.
+        self.anchor_encoder = self._copied_encoder(self.actor.has_anchor and (
+            config.anchor == 'frozen' or config.average_rate > 0))
         # Updates of the actor since random weights; infinite if it began with trained ones.
         self._age = 0.0
         if config.precision == 'bf16':
             for network in self.networks():
                 network.product_type = torch.bfloat16
-            if self.encoder is not None:
-                self.encoder.use_products(torch.bfloat16)
+            for encoder in (self.encoder, self.average_encoder, self.anchor_encoder):
+                if encoder is not None:
+                    encoder.use_products(torch.bfloat16)
         self.trained = [p for p in self.parameters() if p.requires_grad]
         self.optimiser = torch.optim.Adam(self.trained, lr=config.learning_rate, fused=True)
+
+    def _copied_encoder(self, wanted: bool) -> Encoder | None:
+        """Copy the encoder, for a policy that does not learn; None without pictures."""
+        if self.encoder is None or not wanted:
+            return None
+        return copy.deepcopy(self.encoder).requires_grad_(False)
 
     def compile_networks(self) -> None:
         """
@@ -117,6 +129,11 @@ class Agent(nn.Module):
         return self.average or self.actor
 
     @property
+    def acting_encoder(self) -> Encoder | None:
+        """Return the encoder of the actor that acts; None without pictures."""
+        return self.average_encoder or self.encoder
+
+    @property
     def candidates(self) -> int:
         """Return the number of candidates N' of best-of-N."""
         return self.config.best_of if self.actor.ranked else 1
@@ -131,10 +148,19 @@ class Agent(nn.Module):
         :param pictures: Each of shape (B, height, width, n), uint8.
         :return: Shape (B, state_dim).
         """
+        return self._state(self.encoder, observation, pictures)
+
+    def acting_state(
+            self, observation: torch.Tensor,
+            pictures: Sequence[torch.Tensor] = ()) -> torch.Tensor:
+        """Compute what :attr:`acting` gets, as :meth:`state` does."""
+        return self._state(self.acting_encoder, observation, pictures)
+
+    def _state(
+            self, encoder: Encoder | None, observation: torch.Tensor,
+            pictures: Sequence[torch.Tensor]) -> torch.Tensor:
         state = self.normaliser(observation)
-        if self.encoder is None:
-            return state
-        return torch.cat([state, self.encoder(pictures)], dim=1)
+        return state if encoder is None else torch.cat([state, encoder(pictures)], dim=1)
 
     def _seen(self, batch: Batch, augment: bool) -> Batch:
         """
@@ -148,11 +174,18 @@ class Agent(nn.Module):
         if augment and self.config.shift:
             pictures, following = (
                 tuple(self._shift(each) for each in some) for some in (pictures, following))
+        anchored = next_anchored = None
         with torch.no_grad():
             next_state = self.state(batch.next_observation, following)
+            if self.anchor_encoder is not None and self.actor.improving:
+                anchored = self._state(self.anchor_encoder, batch.observation, pictures)
+                if self.config.targets == 'anchor':
+                    next_anchored = self._state(
+                        self.anchor_encoder, batch.next_observation, following)
         return replace(
             batch, observation=self.state(batch.observation, pictures),
-            next_observation=next_state, pictures=(), next_pictures=())
+            next_observation=next_state, pictures=(), next_pictures=(), anchored=anchored,
+            next_anchored=next_anchored)
 
     def _shift(self, pictures: torch.Tensor) -> torch.Tensor:
         """Shift each picture of a batch at random, in both directions."""
@@ -171,7 +204,8 @@ class Agent(nn.Module):
         with torch.no_grad():
             following = batch.next_observation
             chunks = self.actor.propose(following, self.config.noise_scale * distributed.noise(
-                len(following), self.candidates, self.chunk_size, following.device))
+                len(following), self.candidates, self.chunk_size, following.device),
+                batch.next_anchored)
             if self.candidates > 1:
                 best = lower_bound(
                     self.critic(following, chunks), self.config.pessimism).argmax(dim=1)
@@ -191,7 +225,8 @@ class Agent(nn.Module):
 
         :param batch: States in the place of observations.
         """
-        return self.actor.loss(batch.observation, batch.chunk, batch.valid, self.critic)
+        return self.actor.loss(
+            batch.observation, batch.chunk, batch.valid, self.critic, batch.anchored)
 
     def update(self, batch: Batch, actor: bool = True) -> Info:
         """
@@ -214,10 +249,15 @@ class Agent(nn.Module):
         polyak_update(self.target_critic, self.critic, self.config.target_rate)
         if actor:
             self.actor.update_targets()
+            if self.anchor_encoder is not None and self.actor.anchor_follows:
+                assert self.encoder is not None
+                polyak_update(self.anchor_encoder, self.encoder, self.config.anchor_rate)
             self._age += 1
+            rate = max(self.config.average_rate, _YOUNG / (_YOUNG + self._age))
             if self.average is not None:
-                polyak_update(self.average, self.actor, max(
-                    self.config.average_rate, _YOUNG / (_YOUNG + self._age)))
+                polyak_update(self.average, self.actor, rate)
+            if self.average_encoder is not None and self.encoder is not None:
+                polyak_update(self.average_encoder, self.encoder, rate)
         return info
 
     def resume(self, began_trained: bool) -> None:
@@ -226,7 +266,9 @@ class Agent(nn.Module):
 
         :param began_trained: Whether the run began with the networks of another.
         """
-        state = self.optimiser.state.get(self.trained[0])
+        # The encoder learns in the critics' updates, too: its steps are not those of the actor.
+        first = next(p for p in self.actor.parameters() if p.requires_grad)
+        state = self.optimiser.state.get(first)
         self._age = math.inf if began_trained else float(state['step']) if state else 0.0
 
     @torch.no_grad()
@@ -254,7 +296,8 @@ class Agent(nn.Module):
             'candidate_spread': distributed.batch_mean(chunks.std(dim=1)),
             'value_of_candidates': distributed.batch_mean(values.mean(dim=0)),
             'ensemble_spread': distributed.batch_mean(values.std(dim=0, correction=0)),
-            **self.actor.look(batch.observation, batch.chunk, noise, self.critic)}
+            **self.actor.look(
+                batch.observation, batch.chunk, noise, self.critic, batch.anchored)}
 
     def improve(self) -> None:
         """Start policy improvement, with the anchor policy as a copy of the policy that acts."""
@@ -264,6 +307,8 @@ class Agent(nn.Module):
     def renew_anchor(self) -> None:
         """Make the anchor policy, if there is one, a copy of the policy that acts."""
         self.actor.renew_anchor(self.acting)
+        if self.anchor_encoder is not None and self.acting_encoder is not None:
+            polyak_update(self.anchor_encoder, self.acting_encoder, 1.0)
 
     def set_learning_rate(self, rate: float) -> None:
         """Set Adam's learning rate for the following updates."""
@@ -282,10 +327,26 @@ class Agent(nn.Module):
         :param pictures: Each of shape (height, width, n), uint8.
         :return: Shape (horizon, act_dim), in [-1, 1].
         """
-        state = self.state(
-            observation.unsqueeze(0), [picture.unsqueeze(0) for picture in pictures])
+        chunks, values = self.candidates_of(observation, noise, pictures, len(noise) > 1)
+        best: Any = 0 if values is None else values.argmax()
+        return chunks[best].view(self.config.horizon, -1)
+
+    def candidates_of(
+            self, observation: torch.Tensor, noise: torch.Tensor,
+            pictures: Sequence[torch.Tensor] = (),
+            valued: bool = True) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """
+        Draw the chunks that :meth:`act` chooses from; arguments as there.
+
+        :param valued: Whether to ask the critics.
+        :return: Shape (candidates, chunk_size); and their values, shape (candidates,), or None.
+        """
+        seen = [picture.unsqueeze(0) for picture in pictures]
+        state = self.acting_state(observation.unsqueeze(0), seen)
         chunks = self.acting(state, noise.unsqueeze(0))
-        best: Any = 0
-        if len(noise) > 1:
-            best = self.critic(state, chunks).mean(dim=0).argmax(dim=1).squeeze(0)
-        return chunks[0, best].view(self.config.horizon, -1)
+        if not valued:
+            return chunks[0], None
+        if self.average_encoder is not None:
+            # The critics learned with the newest encoder.
+            state = self.state(observation.unsqueeze(0), seen)
+        return chunks[0], self.critic(state, chunks).mean(dim=0)[0]

@@ -35,6 +35,8 @@ class Batch:
     :param valid: Shape (B,), 0 if the chunk crosses the end of an episode.
     :param pictures: Those of the observation, each of shape (B, height, width, n), uint8.
     :param next_pictures: Those of the next observation.
+    :param anchored: The states as the anchor policy sees them, if it has an encoder of its own.
+    :param next_anchored: Those of the next observation, if the critic's targets need them.
     """
 
     observation: torch.Tensor
@@ -45,6 +47,8 @@ class Batch:
     valid: torch.Tensor
     pictures: tuple[torch.Tensor, ...] = ()
     next_pictures: tuple[torch.Tensor, ...] = ()
+    anchored: torch.Tensor | None = None
+    next_anchored: torch.Tensor | None = None
 
     def normalised(self, normaliser: Normaliser) -> Batch:
         """Normalise both observations."""

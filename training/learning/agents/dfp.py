@@ -48,6 +48,7 @@ class DriftingActor(Actor):
     """
 
     algorithm = 'Drifting Field Policy (arXiv 2605.07727)'
+    has_anchor = True
 
     def __init__(self, config: TrainConfig, observation_size: int, chunk_size: int) -> None:
         super().__init__(config, observation_size, chunk_size)
@@ -60,7 +61,8 @@ class DriftingActor(Actor):
 
     def loss(
             self, state: torch.Tensor, chunk: torch.Tensor, valid: torch.Tensor,
-            critic: CriticEnsemble) -> tuple[torch.Tensor, Info]:
+            critic: CriticEnsemble,
+            anchored: torch.Tensor | None = None) -> tuple[torch.Tensor, Info]:
         """Drift loss to the data's chunk, plus lambda times that to the anchor's top K of N."""
         config = self.config
         generated = self.network(
@@ -74,7 +76,7 @@ class DriftingActor(Actor):
         info = {'cloning_force': cloning['force'].mean(), 'scale': cloning['scale']}
 
         if self.improving and self.value_weight > 0:
-            positives, value, best = self._best_of_anchor(state, critic)
+            positives, value, best = self._best_of_anchor(state, critic, anchored)
             improvement, ascent = drift_loss(
                 generated, positives, config.bandwidths, separate=config.field == 'separate')
             loss = loss + self.value_weight * improvement
@@ -85,11 +87,11 @@ class DriftingActor(Actor):
 
     @torch.no_grad()
     def _best_of_anchor(
-            self, state: torch.Tensor,
-            critic: CriticEnsemble) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+            self, state: torch.Tensor, critic: CriticEnsemble,
+            anchored: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Top K of N chunks of the anchor policy, the mean value of all N, and that of the K."""
         noise = distributed.noise(len(state), self.config.pool, self.chunk_size, state.device)
-        pool = self.anchor(state, self.config.noise_scale * noise).clamp(-1, 1)
+        pool = self._from_anchor(state, self.config.noise_scale * noise, anchored)
         values = lower_bound(critic(state, pool), self.config.pessimism)
         best = values.topk(self.config.top, dim=1)
         chosen = pool.gather(1, best.indices.unsqueeze(2).expand(-1, -1, self.chunk_size))
@@ -98,7 +100,7 @@ class DriftingActor(Actor):
     @torch.no_grad()
     def look(
             self, state: torch.Tensor, chunk: torch.Tensor, noise: torch.Tensor,
-            critic: CriticEnsemble) -> Info:
+            critic: CriticEnsemble, anchored: torch.Tensor | None = None) -> Info:
         """
         Compute metrics of the drift and of the choice among the anchor policy's candidates.
 
@@ -112,7 +114,7 @@ class DriftingActor(Actor):
         positives = chunk.unsqueeze(1)
         metrics: Info = {}
         if self.improving and config.value_weight > 0:
-            pool = self.anchor(state, config.noise_scale * noise).clamp(-1, 1)
+            pool = self._from_anchor(state, config.noise_scale * noise, anchored)
             values = lower_bound(critic(state, pool), config.pessimism)
             best = values.topk(min(config.top, values.shape[1]), dim=1)
             positives = pool.gather(1, best.indices.unsqueeze(2).expand(-1, -1, self.chunk_size))
@@ -131,15 +133,30 @@ class DriftingActor(Actor):
         assert isinstance(policy, DriftingActor)
         polyak_update(self.anchor, policy.network, 1.0)
 
-    def propose(self, state: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    def propose(
+            self, state: torch.Tensor, noise: torch.Tensor,
+            anchored: torch.Tensor | None = None) -> torch.Tensor:
         """Sample from the actor, or from the anchor policy; see :meth:`Actor.propose`."""
         if self.improving and self.config.targets == 'anchor':
-            return self.anchor(state, noise).clamp(-1, 1)
+            return self._from_anchor(state, noise, anchored)
         return self(state, noise)
+
+    def _from_anchor(
+            self, state: torch.Tensor, noise: torch.Tensor,
+            anchored: torch.Tensor | None) -> torch.Tensor:
+        """Sample from the anchor policy, by what it sees."""
+        return self.anchor(state if anchored is None else anchored, noise).clamp(-1, 1)
+
+    @property
+    def anchor_follows(self) -> bool:
+        """Tell whether the anchor policy follows in this update; not before improvement."""
+        return (
+            self.improving and self.config.value_weight > 0
+            and self.config.anchor == 'following')
 
     def update_targets(self) -> None:
         """Update an anchor policy that follows the actor, by Polyak averaging."""
-        if self.improving and self.config.value_weight > 0 and self.config.anchor == 'following':
+        if self.anchor_follows:
             polyak_update(self.anchor, self.network, self.config.anchor_rate)
 
     def write(self, graph: Graph) -> None:

@@ -56,7 +56,8 @@ class DriftRegularisedActor(Actor):
 
     def loss(
             self, state: torch.Tensor, chunk: torch.Tensor, valid: torch.Tensor,
-            critic: CriticEnsemble) -> tuple[torch.Tensor, Info]:
+            critic: CriticEnsemble,
+            anchored: torch.Tensor | None = None) -> tuple[torch.Tensor, Info]:
         """Alpha times the squared step of the drifting field, minus the value."""
         drawn = self.network(state, distributed.noise(
             len(state), self.config.generated, self.chunk_size, state.device))

@@ -120,7 +120,8 @@ class FlowActor(Actor):
 
     def loss(
             self, state: torch.Tensor, chunk: torch.Tensor, valid: torch.Tensor,
-            critic: CriticEnsemble) -> tuple[torch.Tensor, Info]:
+            critic: CriticEnsemble,
+            anchored: torch.Tensor | None = None) -> tuple[torch.Tensor, Info]:
         """Flow-matching loss only."""
         loss = self.flow.matching_loss(state, chunk, valid)
         return loss, {'flow_loss': loss.detach()}

@@ -56,7 +56,8 @@ class DistilledActor(Actor):
 
     def loss(
             self, state: torch.Tensor, chunk: torch.Tensor, valid: torch.Tensor,
-            critic: CriticEnsemble) -> tuple[torch.Tensor, Info]:
+            critic: CriticEnsemble,
+            anchored: torch.Tensor | None = None) -> tuple[torch.Tensor, Info]:
         """Flow-matching loss, plus alpha times the distillation loss, minus the value."""
         matching = self.flow.matching_loss(state, chunk, valid)
         noise = distributed.noise(len(state), 1, self.chunk_size, state.device)

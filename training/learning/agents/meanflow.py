@@ -78,7 +78,8 @@ class MeanFlowActor(Actor):
 
     def loss(
             self, state: torch.Tensor, chunk: torch.Tensor, valid: torch.Tensor,
-            critic: CriticEnsemble) -> tuple[torch.Tensor, Info]:
+            critic: CriticEnsemble,
+            anchored: torch.Tensor | None = None) -> tuple[torch.Tensor, Info]:
         """Loss of MeanFlow: squared error to v - (t - r) du/dt, which is v itself if r = t."""
         data = chunk.unsqueeze(1)
         noise = distributed.noise(len(state), 1, self.chunk_size, state.device)

@@ -192,6 +192,7 @@ class Encoder(nn.Module):
     :param features: Length of the result for each camera.
 
     :ivar size: Length of the result for all cameras.
+    :ivar shapes: Height, width and numbers of a pixel, of each camera.
     """
 
     def __init__(
@@ -201,6 +202,7 @@ class Encoder(nn.Module):
         self.cameras = nn.ModuleList(
             CameraEncoder(field, widths, head, features) for field in images)
         self.size = features * len(images)
+        self.shapes = tuple(field.shape for field in images)
 
     def forward(self, pictures: Sequence[torch.Tensor]) -> torch.Tensor:
         """
@@ -218,12 +220,14 @@ class Encoder(nn.Module):
             assert isinstance(camera, CameraEncoder)
             camera.product_type = kind
 
-    def write(self, graph: Graph, pictures: Sequence[str], outputs: Sequence[str]) -> None:
+    def write(
+            self, graph: Graph, pictures: Sequence[str], outputs: Sequence[str],
+            prefix: str = '') -> None:
         """Write the ONNX nodes of each camera; see :meth:`CameraEncoder.write`."""
         for i, (camera, picture, output) in enumerate(
                 zip(self.cameras, pictures, outputs, strict=True)):
             assert isinstance(camera, CameraEncoder)
-            camera.write(graph, f'camera_{i}', picture, output)
+            camera.write(graph, f'{prefix}camera_{i}', picture, output)
 
 
 def shifted(pictures: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:

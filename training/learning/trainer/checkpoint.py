@@ -44,6 +44,8 @@ from training.learning.trainer.replay_buffer import ReplayBuffer
 __all__ = ('CheckpointError', 'read')
 # Provenance keys of a run's history, which a resumed run keeps.
 PAST = ('initialised_from', 'continued')
+# Name of the anchor policy's encoder in the weights.
+ANCHOR = 'anchor_encoder'
 
 
 @dataclass
@@ -141,6 +143,15 @@ def settings(path: Path) -> TrainConfig:
     return _said(path, read(path))[0]
 
 
+def specification(path: Path) -> PolicySpec:
+    """
+    Read the specification in a checkpoint.
+
+    :raises CheckpointError: If the file cannot be read.
+    """
+    return _said(path, read(path))[1]
+
+
 def load_agent(path: Path) -> tuple[Agent, TrainConfig, PolicySpec, Progress]:
     """
     Rebuild a checkpoint's agent on the CPU, for evaluation and export.
@@ -225,7 +236,8 @@ def initialise(path: Path, state: RunState) -> None:
     path = path / 'checkpoint.pt' if path.is_dir() else path
     content = read(path, tell=True)
     config, spec, progress = _said(path, content)
-    for name in ('policy', 'hidden', 'critics', 'horizon', 'normalise'):
+    seeing = ('encoder', 'encoder_widths', 'encoder_features') if state.spec.images else ()
+    for name in ('policy', 'hidden', 'critics', 'horizon', 'normalise', *seeing):
         theirs, ours = getattr(config, name), getattr(state.config, name)
         if theirs != ours:
             raise CheckpointError(
@@ -303,16 +315,34 @@ def _load_networks(path: Path, agent: Agent, found: Mapping[str, Any]) -> None:
     """
     Load the networks of another run, which may average the actor's weights or not.
 
-    An average begins as a copy of the actor; a run without one goes on with that of the other.
+    An average begins as a copy of the actor; a run without one goes on with that of the other. The
+    same holds for the encoders of pictures, of which the anchor policy may have one, too.
     """
-    ours = agent.average is not None
-    if ours != any(name.startswith('average.') for name in found):
-        pairs = [(name.partition('.')[2], value) for name, value in found.items()
-                 if name.startswith('actor.' if ours else 'average.')]
-        found = {name: value for name, value in found.items() if not name.startswith('average.')}
-        found |= {f'{"average" if ours else "actor"}.{name}': value for name, value in pairs}
+    found = _with(found, 'average', 'actor', agent.average is not None)
+    found = _with(found, 'average_encoder', 'encoder', agent.average_encoder is not None)
+    if agent.anchor_encoder is None:
+        # It shares the encoder from now on, and becomes a copy of the actor when that improves.
+        found = {name: value for name, value in found.items() if not _is_of(name, ANCHOR)}
+    elif not any(_is_of(name, ANCHOR) for name in found):
+        found = _with(found, ANCHOR, 'encoder', True)
     require_agent(path, agent, found)
     agent.load_state_dict(found)
+
+
+def _with(
+        found: Mapping[str, Any], copy: str, original: str, wanted: bool) -> Mapping[str, Any]:
+    """Give weights a copy of a network if it is wanted, or have it take the network's place."""
+    if wanted == any(_is_of(name, copy) for name in found):
+        return found
+    source, goal = (original, copy) if wanted else (copy, original)
+    pairs = [(name.partition('.')[2], value) for name, value in found.items()
+             if _is_of(name, source)]
+    return {name: value for name, value in found.items() if not _is_of(name, copy)} | {
+        f'{goal}.{name}': value for name, value in pairs}
+
+
+def _is_of(name: str, network: str) -> bool:
+    return name.startswith(f'{network}.')
 
 
 def _said(path: Path, content: Mapping[str, Any]) -> tuple[TrainConfig, PolicySpec, Progress]:

@@ -29,6 +29,7 @@ from training.learning.trainer.checkpoint_file import CheckpointError, REMEDY
 MOMENTS = ('exp_avg', 'exp_avg_sq')
 # Adam's settings, without the learning rate, which is set before each update.
 ADAM = ('params', 'betas', 'eps', 'weight_decay', 'amsgrad', 'maximize')
+PICTURES = ('frame', 'first_frame', 'frames', 'sums')
 EXPLORER = ('episode', 'draws', 'solved', 'executed', 'queue')
 
 
@@ -90,22 +91,41 @@ def require_online(path: Path, agent: Agent, content: Mapping[str, Any]) -> None
     width = len(agent.normaliser.mean)
     widths = {'observations': (width,), 'next_observations': (width,), 'actions': (act_dim,)}
     tensors = [*replay.values(), *explorer.values()]
-    if replay.keys() != {'added', *COLUMNS} or explorer.keys() != set(EXPLORER) or not all(
+    pictures = PICTURES if agent.encoder is not None else ()
+    if replay.keys() != {'added', *COLUMNS, *pictures} or (
+            explorer.keys() != set(EXPLORER)) or not all(
             isinstance(value, torch.Tensor) for value in tensors):
         raise _odd(path, 'replay', 'other keys than those of an online phase')
     rows = len(replay['rewards']) if replay['rewards'].ndim else -1
     for name in COLUMNS:
         if replay[name].shape != (rows, *widths.get(name, ())):
             raise _odd(path, 'replay', f'{name} of shape {tuple(replay[name].shape)}')
-    if any(tensor.ndim or not 0 <= float(tensor) < 2 ** 53 for tensor in (
-            replay['added'], explorer['episode'], explorer['draws'])) or rows > int(
+    counters = [replay['added'], explorer['episode'], explorer['draws']]
+    if pictures:
+        counters.append(replay['frames'])
+    if any(tensor.ndim or not 0 <= float(tensor) < 2 ** 53 for tensor in counters) or rows > int(
             replay['added']):
         raise _odd(path, 'replay', 'impossible counters')
+    if pictures:
+        _require_frames(path, agent, replay, rows)
     executed, queue = explorer['executed'], explorer['queue']
     if executed.shape[1:] != (act_dim,) or queue.shape[1:] != (act_dim,) or (
             len(executed) + len(queue) != int(explorer['draws']) * agent.config.horizon) or (
             explorer['solved'].ndim != 1):
         raise _odd(path, 'explorer', 'an episode that does not match its chunks')
+
+
+def _require_frames(
+        path: Path, agent: Agent, replay: Mapping[str, torch.Tensor], rows: int) -> None:
+    """Check which pictures belong to the added steps."""
+    assert agent.encoder is not None
+    frame, first = replay['frame'], replay['first_frame']
+    if replay['sums'].shape != (len(agent.encoder.shapes),) or any(
+            each.shape != (rows,) or each.dtype != torch.int64 for each in (frame, first)):
+        raise _odd(path, 'replay', 'other pictures than those of an online phase')
+    if rows and not (0 <= int(first.min()) and bool((first <= frame).all()) and (
+            int(frame.max()) + 1 < int(replay['frames']))):
+        raise _odd(path, 'replay', 'steps of pictures that there are not')
 
 
 def _shape(value: object) -> str:

@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,9 @@ import torch
 
 from dfp_ros.core.policy.noise import NoiseStream
 from dfp_ros.sim.simulation.online_seeds import online_seed
+from dfp_ros.sim.simulation.picture_names import PICTURES
 
-Act = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Act = Callable[..., np.ndarray]
 
 
 class Explorer:
@@ -37,6 +38,8 @@ class Explorer:
     :param env: Environment made by :func:`dfp_ros.sim.simulation.make_env.make_env`.
     :param act: Maps an observation, shape (obs_dim,), float32, and noise, shape
         (candidates, noise_size), float32, to a chunk, shape (horizon, act_dim), in [-1, 1].
+        Pictures, if the environment has some, are its keyword argument ``pictures``: a tuple of
+        those of each camera, shape (height, width, n), uint8.
     :param candidates: N': noise vectors per chunk.
     :param noise_size: Length of a noise vector.
     :param noise_scale: Factor on the noise.
@@ -53,6 +56,7 @@ class Explorer:
         self._renew = renew
         self._noise = NoiseStream(0, candidates, noise_size, noise_scale)
         self._observation = np.empty(0, np.float32)
+        self._pictures: tuple[np.ndarray, ...] = ()
         self._queue: list[np.ndarray] = []
         self._executed: list[np.ndarray] = []
         self._draws = 0
@@ -70,23 +74,29 @@ class Explorer:
             if self._renew and not self._draws:
                 self._renew()
             self._queue = list(np.asarray(
-                self._act(self._observation, self._noise.next()), np.float32))
+                self._act(self._observation, self._noise.next(), **self._seen('pictures')),
+                np.float32))
             self._draws += 1
         action = self._queue.pop(0)
-        before = self._observation
+        before, seen = self._observation, self._seen('pictures')
         following, reward, terminated, truncated, info = self._env.step(action)
         self._observation = np.asarray(following, np.float32)
+        self._pictures = _pictures_of(info)
         self._executed.append(action)
         if self._sparse:
             reward = 0.0 if terminated else -1.0
         row = {
             'observations': before, 'actions': action, 'next_observations': self._observation,
             'rewards': float(reward), 'masks': float(not terminated),
-            'terminals': float(terminated or truncated)}
+            'terminals': float(terminated or truncated), **seen, **self._seen('next_pictures')}
         if terminated or truncated:
             self.solved.append(bool(info['success']))
             self._begin()
         return row
+
+    def close(self) -> None:
+        """Close the environment."""
+        self._env.close()
 
     @property
     def is_within_episode(self) -> bool:
@@ -108,18 +118,30 @@ class Explorer:
         self.episode = int(state['episode']) - 1
         self._begin()
         for action in state['executed'].numpy():
-            self._observation = np.asarray(self._env.step(action)[0], np.float32)
+            following, *_, info = self._env.step(action)
+            self._observation = np.asarray(following, np.float32)
+            self._pictures = _pictures_of(info)
             self._executed.append(action)
         self._queue = list(state['queue'].numpy())
         self._draws = int(state['draws'])
         for _ in range(self._draws):
             self._noise.next()
 
+    def _seen(self, name: str) -> dict[str, Any]:
+        """Newest pictures as an argument; none without cameras."""
+        return {name: self._pictures} if self._pictures else {}
+
     def _begin(self) -> None:
         """Reset for the next episode."""
         self.episode += 1
         seed = online_seed(self._seed, self.episode)
-        observation, _ = self._env.reset(seed=seed)
+        observation, info = self._env.reset(seed=seed)
+        self._pictures = _pictures_of(info)
         self._noise.reset(seed)
         self._observation = np.asarray(observation, np.float32)
         self._queue, self._executed, self._draws = [], [], 0
+
+
+def _pictures_of(info: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
+    """Take the pictures that an environment drew, in the order of its cameras."""
+    return tuple(np.asarray(picture, np.uint8) for picture in info.get(PICTURES, {}).values())

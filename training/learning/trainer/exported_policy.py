@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,10 +52,12 @@ class ExportedPolicy:
         """Act with the policy in the file, as a run that resumes within an episode."""
         self._policy = OnnxPolicy(self._path, candidates=0)
 
-    def __call__(self, observation: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    def __call__(
+            self, observation: np.ndarray, noise: np.ndarray,
+            pictures: Sequence[np.ndarray] = ()) -> np.ndarray:
         """Choose a chunk; see :class:`training.learning.trainer.explorer.Explorer`."""
         assert self._policy is not None, 'renew or load comes first'
-        return self._policy.act(observation, noise).actions
+        return self._policy.act(observation, noise, pictures=tuple(pictures)).actions
 
 
 def write_policy(agent: Agent, spec: PolicySpec, path: Path) -> None:

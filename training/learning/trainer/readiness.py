@@ -46,6 +46,8 @@ MOMENTS = 2
 ROW, RECORD = 2_000, 300
 # An earlier checkpoint stays until the new one is complete.
 CHECKPOINTS = 2
+# Pictures of an online phase for each of its steps, with those after the last of an episode.
+ONCE_MORE = 1.02
 
 
 class NotReady(ValueError):
@@ -149,12 +151,17 @@ def require_space(agent: Agent, config: TrainConfig, run: Path) -> None:
     size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     added = min(config.online_steps, config.replay or config.online_steps)
     size += 4 * added * (2 * observation + action + 3)
+    # Each step of the online phase has pictures, and each of its episodes once more.
+    frames = 0 if agent.encoder is None else ONCE_MORE * config.online_steps * sum(
+        height * width * count for height, width, count in agent.encoder.shapes)
     rows = config.updates // config.log_every
     evaluations = 0 if config.environment == NO_ENVIRONMENT else (
         config.updates // config.evaluate_every + 1)
     logs = ROW * rows + (ROW + RECORD * config.episodes) * evaluations
     require_room(
-        run, CHECKPOINTS * size + logs, f'two checkpoints of {size / 1e6:.1f} MB and the logs')
+        run, CHECKPOINTS * size + int(frames) + logs,
+        f'two checkpoints of {size / 1e6:.1f} MB and the logs'
+        + (f', and {frames / 1e6:.0f} MB of pictures' if frames else ''))
 
 
 def require_chunk(terminals: np.ndarray, horizon: int, where: object) -> None:

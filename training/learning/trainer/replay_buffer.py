@@ -15,14 +15,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
+from training.data.transitions.frames import Frames
 from training.data.transitions.transitions import COLUMNS, Transitions
 from training.learning import distributed
 from training.learning.agents.batch import Batch
+from training.learning.trainer.added_frames import AddedFrames
+
+
+@dataclass(frozen=True)
+class HeldFrames:
+    """
+    Frames that are there already, of transitions that are added.
+
+    :param images: Pictures of each camera.
+    """
+
+    images: tuple[Frames, ...]
+
+    def read(self, camera: int, rows: np.ndarray) -> np.ndarray:
+        """Read pictures of a camera, as :meth:`AddedFrames.read` does."""
+        found: np.ndarray = self.images[camera].pixels[rows]
+        return found
 
 
 class ReplayBuffer:
@@ -30,8 +50,9 @@ class ReplayBuffer:
     A ring buffer of transitions: those of a data file, and those that an online phase adds.
 
     Chunks are sampled with uniformly drawn first steps. If the buffer is full, a new transition
-    replaces the oldest one. Frames stay where the data have them, in memory or in a file; only
-    those of a batch are copied to the device.
+    replaces the oldest one. Frames stay where the data have them, in memory or in a file, and
+    those of an online phase are in files of their own, see :meth:`take_frames`; only those of a
+    batch are copied to the device.
 
     :param transitions: Transitions of the data file; they stay until newer ones replace them.
     :param horizon: Number of actions in a chunk.
@@ -42,8 +63,7 @@ class ReplayBuffer:
         there are added ones for a chunk.
     :param picture_delay: Largest age of a picture in a sample, in steps; see
         :class:`training.config.TrainConfig`.
-    :raises ValueError: If the data is shorter than a chunk, or exceeds the capacity, or if there
-        is room for more transitions than those of data with pictures.
+    :raises ValueError: If the data is shorter than a chunk, or exceeds the capacity.
     """
 
     def __init__(
@@ -57,17 +77,18 @@ class ReplayBuffer:
         if capacity and capacity < size:
             raise ValueError(
                 f'replay: found {capacity}, expected 0, or at least {size}, the size of the data')
-        if transitions.images and capacity > size:
-            raise ValueError(
-                f'data: found pictures, and room for {capacity - size} more steps; an online '
-                'phase with pictures is not supported, so set online_steps to 0')
         self.horizon = horizon
         self.capacity = capacity or size
         self._frames = [frames.pixels for frames in transitions.images]
-        self._frame = transitions.frame
+        # Frame of each observation, and the first one of its episode. Those of the data come
+        # first, and the added ones follow.
+        self._frame = self._first_frame = None
+        if transitions.frame is not None:
+            self._frame, self._first_frame = (np.zeros(self.capacity, np.int64) for _ in range(2))
+            self._frame[:size] = transitions.frame
+            self._first_frame[:size] = _first_frames(transitions)
+        self._added_frames: AddedFrames | HeldFrames | None = None
         self._picture_delay = picture_delay if transitions.images else 0
-        if self._picture_delay:
-            self._first_frame = _first_frames(transitions)
         self.added = 0
         self._balanced = balanced
         self._size = self._data_size = size
@@ -87,17 +108,55 @@ class ReplayBuffer:
         self._columns.clear()
         self._frames.clear()
 
-    def add(self, **row: Any) -> None:
+    def take_frames(self, frames: AddedFrames | HeldFrames) -> None:
+        """
+        Prepare for transitions with pictures.
+
+        :param frames: Takes their pictures, or has them already.
+        """
+        self._added_frames = frames
+
+    def add(
+            self, pictures: Sequence[np.ndarray] = (), next_pictures: Sequence[np.ndarray] = (),
+            frame: int = 0, **row: Any) -> None:
         """
         Add the next transition of an online phase.
 
+        :param pictures: Those of the observation, if there are cameras; within an episode, they
+            are the ``next_pictures`` of the step before.
+        :param next_pictures: Those of the next observation.
+        :param frame: Frame of the observation, if :meth:`take_frames` got the pictures before.
         :param row: One value for each of :data:`COLUMNS`.
         """
+        if self._added_frames is not None:
+            self._add_frames(self._added_frames, pictures, next_pictures, frame)
         for name, column in self._columns.items():
             column[self._end] = torch.as_tensor(row[name])
         self._end = (self._end + 1) % self.capacity
         self._size = min(self._size + 1, self.capacity)
         self.added += 1
+
+    def _add_frames(
+            self, frames: AddedFrames | HeldFrames, pictures: Sequence[np.ndarray],
+            next_pictures: Sequence[np.ndarray], frame: int) -> None:
+        """Note the frame of the next transition, and add what there is not yet."""
+        assert self._frame is not None
+        assert self._first_frame is not None
+        before = (self._end - 1) % self.capacity
+        begins = not self.added or bool(self._columns['terminals'][before])
+        if isinstance(frames, HeldFrames):
+            self._frame[self._end] = self._data_frames + frame
+        else:
+            self._frame[self._end] = (
+                self._data_frames + frames.append(pictures) if begins
+                else self._frame[before] + 1)
+            frames.append(next_pictures)
+        self._first_frame[self._end] = (
+            self._frame[self._end] if begins else self._first_frame[before])
+
+    @property
+    def _data_frames(self) -> int:
+        return len(self._frames[0]) if self._frames else 0
 
     def end_episode(self) -> None:
         """Have no chunk reach beyond the last added transition, because the next is not next."""
@@ -175,16 +234,27 @@ class ReplayBuffer:
         ends = steps[:, [0, -1]].cpu().numpy()
         rows = self._frame[ends] + np.array((0, 1))
         if ages is not None:
+            assert self._first_frame is not None
             rows = np.maximum(rows - ages[:, None], self._first_frame[ends])
         found: list[list[torch.Tensor]] = []
         for column in rows.T:
             found.append([])
-            for pixels in self._frames:
-                taken = torch.from_numpy(pixels[column])
+            for camera in range(len(self._frames)):
+                taken = torch.from_numpy(self._read_frames(camera, column))
                 if self._offsets.device.type == 'cuda':
                     taken = taken.pin_memory()
                 found[-1].append(taken.to(self._offsets.device, non_blocking=True))
         return tuple(found[0]), tuple(found[1])
+
+    def _read_frames(self, camera: int, rows: np.ndarray) -> np.ndarray:
+        """Read the frames of a camera, of the data and added ones; shape (B, ...)."""
+        pixels, is_added = self._frames[camera], rows >= self._data_frames
+        if self._added_frames is None or not is_added.any():
+            return pixels[rows]
+        found = np.empty((len(rows), *pixels.shape[1:]), np.uint8)
+        found[~is_added] = pixels[rows[~is_added]]
+        found[is_added] = self._added_frames.read(camera, rows[is_added] - self._data_frames)
+        return found
 
     def additions(self) -> dict[str, torch.Tensor]:
         """Copy the added transitions still in the buffer, oldest first, for a checkpoint."""
@@ -192,7 +262,20 @@ class ReplayBuffer:
         places = (self._end - len(kept) + kept) % self.capacity
         return {
             'added': torch.tensor(self.added),
-            **{name: column[places].cpu() for name, column in self._columns.items()}}
+            **{name: column[places].cpu() for name, column in self._columns.items()},
+            **self._added_places(places)}
+
+    def _added_places(self, places: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Copy which frames the added transitions have, counted from the first added one."""
+        if not isinstance(self._added_frames, AddedFrames):
+            return {}
+        assert self._frame is not None
+        assert self._first_frame is not None
+        return {
+            'frame': torch.from_numpy(self._frame[places.numpy()] - self._data_frames),
+            'first_frame': torch.from_numpy(
+                self._first_frame[places.numpy()] - self._data_frames),
+            **self._added_frames.state()}
 
     def range_of_added(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """
@@ -214,6 +297,10 @@ class ReplayBuffer:
         places = (self._data_size + added - kept + torch.arange(kept)) % self.capacity
         for name, column in self._columns.items():
             column[places] = additions[name].to(column.device)
+        if self._frame is not None and self._first_frame is not None and 'frame' in additions:
+            self._frame[places.numpy()] = additions['frame'].numpy() + self._data_frames
+            self._first_frame[places.numpy()] = (
+                additions['first_frame'].numpy() + self._data_frames)
         self.added = added
         self._end = (self._data_size + added) % self.capacity
         self._size = min(self._data_size + added, self.capacity)

@@ -26,7 +26,6 @@ import numpy as np
 import torch
 
 from dfp_ros.core.text.printable import listed
-from dfp_ros.sim.simulation.make_env import make_env
 from dfp_ros.spec import PolicySpec
 from training.common import memory
 from training.common.disk import make_folder, WriteError
@@ -38,18 +37,20 @@ from training.data.datasets.corrections import load_corrections
 from training.data.datasets.numbered import Data
 from training.data.transitions.statistics import measure, Statistics
 from training.data.transitions.stored import Description
-from training.data.transitions.transitions import COLUMNS, Transitions
+from training.data.transitions.transitions import COLUMNS, FRAME, Transitions
 from training.evaluation.environment_fit import draws, require_fit
+from training.evaluation.environments import single
 from training.learning import distributed
 from training.learning.agents.agent import Agent
 from training.learning.networks.layers import use_tensor_cores
 from training.learning.networks.modules import Normaliser
 from training.learning.precision import faster
 from training.learning.trainer import checkpoint, readiness
+from training.learning.trainer.added_frames import AddedFrames, reopen
 from training.learning.trainer.explorer import Explorer
 from training.learning.trainer.exported_policy import ACTING, ExportedPolicy
 from training.learning.trainer.log import RunLog
-from training.learning.trainer.replay_buffer import ReplayBuffer
+from training.learning.trainer.replay_buffer import HeldFrames, ReplayBuffer
 from training.learning.trainer.session import (
     acting,
     disk_errors,
@@ -115,6 +116,12 @@ def train(
     spec = state.spec
     require_fit(config.environment, Description(
         spec.observation, spec.action, spec.period, spec.provenance['data']), config.data)
+    if config.online_steps and not draws(config.environment, spec):
+        raise TrainingError(
+            f'online_steps: found {config.online_steps}, expected 0: {config.environment} does '
+            f'not draw the pictures of {config.data}, '
+            f'{", ".join(str(image) for image in spec.images)}; name the environment of the data '
+            'with --environment, or omit the online phase with --online-steps 0')
     if init_from:
         checkpoint.initialise(init_from, state)
     content = checkpoint.restore(saved, state) if resume else {}
@@ -148,6 +155,7 @@ def train(
             session.keep()
         if config.online_steps and progress.step >= config.steps:
             state.explorer = explorer = go_online(state, content, run)
+            stack.callback(explorer.close)
             while progress.environment_steps < config.online_steps and not stopped():
                 state.buffer.add(**explorer.step())
                 progress.environment_steps += 1
@@ -230,9 +238,13 @@ def fill(
             config.balanced, config.picture_delay)
     buffer = ReplayBuffer(
         transitions, config.horizon, config.discount, config.device,
-        len(transitions) + len(corrections), balanced=True)
+        len(transitions) + len(corrections), balanced=True, picture_delay=config.picture_delay)
+    columns: tuple[str, ...] = COLUMNS
+    if corrections.frame is not None:
+        buffer.take_frames(HeldFrames(corrections.images))
+        columns = (*COLUMNS, FRAME)
     for i in range(len(corrections)):
-        buffer.add(**{name: getattr(corrections, name)[i] for name in COLUMNS})
+        buffer.add(**{name: getattr(corrections, name)[i] for name in columns})
     return buffer
 
 
@@ -259,8 +271,13 @@ def go_online(state: checkpoint.RunState, content: dict[str, Any], run: Path) ->
     swap(state)
     exported = ExportedPolicy(
         agent, state.spec, run / ACTING) if config.acts == 'exported' else None
+    if state.spec.images:
+        replay = content.get('replay')
+        state.buffer.take_frames(
+            AddedFrames(run, state.spec.images) if replay is None
+            else reopen(run, state.spec.images, replay))
     explorer = Explorer(
-        make_env(config.environment, state.spec.provenance), exported or acting(agent),
+        single(config.environment, state.spec.provenance), exported or acting(agent),
         agent.candidates, agent.chunk_size, config.noise_scale, config.seed, config.sparse,
         exported.renew if exported else None)
     if 'explorer' in content:

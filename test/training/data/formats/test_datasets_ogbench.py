@@ -24,7 +24,7 @@ import pytest
 
 from dfp_ros.sim.simulation.ogbench_env import make_env
 from training.data.datasets import load as load_run
-from training.data.formats.ogbench.reader import load
+from training.data.formats.ogbench.reader import load, load_unrewarded
 from training.data.formats.ogbench.scenes import scene_of, SCENES
 from training.data.inspection.inspected import inspect
 from training.data.transitions.source import DataSource
@@ -389,3 +389,15 @@ def test_the_kind_of_the_file_is_that_of_the_environment(
     with pytest.raises(DataError, match='observations has shape .* name the environment'):
         load(written(tmp_path / 'b.npz', visual), TASK)
     assert scene_of('visual-scene-singletask-task3-v0') == 'scene'
+
+
+def test_a_visual_data_set_of_an_unknown_scene(tmp_path: Path, visual: dict) -> None:
+    """It has its pictures, beside the positions of the simulator."""
+    data = load_unrewarded(written(tmp_path / 'b.npz', visual))
+    before = visual['terminals'] == 0
+    np.testing.assert_array_equal(
+        data.images[0].pixels[data.frame], visual['observations'][before])
+    np.testing.assert_array_equal(data.observations, visual['qpos'][before].astype(np.float32))
+    del visual['qpos']
+    with pytest.raises(DataError, match="'qpos' is missing"):
+        load_unrewarded(written(tmp_path / 'c.npz', visual))

@@ -27,6 +27,8 @@ import numpy as np
 from ogbench.utils import load_dataset
 import pytest
 
+from dfp_ros.spec_images import ImageField
+from testing.learning.pictures import CAMERAS, with_pictures
 from testing.learning.transitions import drawn
 from training.data.datasets.load import load
 from training.data.formats.ogbench import reader as ogbench
@@ -183,3 +185,60 @@ def test_what_cannot_be_written_is_said(
     assert main([source, '--format', form, '--out', str(tmp_path / name)]) == 2
     assert message in capsys.readouterr().err
     assert (tmp_path / 'there.npz').read_bytes() == before
+
+
+def test_pictures_are_read_by_robomimic_and_here(tmp_path: Path) -> None:
+    """Each camera is a part of the observation before and after a step; red comes first."""
+    cameras = (
+        ImageField('front/left', 6, 8, 'bgr'), ImageField('wrist_image', 4, 4, 'gray'))
+    data = with_pictures(drawn([4, 70, 3]), cameras=cameras)
+    path = tmp_path / 'seen.hdf5'
+    write_robomimic.write(path, data)
+    found = SequenceDataset(
+        hdf5_path=str(path), obs_keys=('state', 'front_left', 'wrist_image'),
+        dataset_keys=('actions',), load_next_obs=True, hdf5_cache_mode=None)
+    for row in (0, 3, 40, 76):
+        step = found[row]
+        frame = data.frame[row]
+        np.testing.assert_array_equal(
+            step['obs']['front_left'][0], data.images[0].pixels[frame][..., ::-1])
+        np.testing.assert_array_equal(
+            step['next_obs']['wrist_image'][0], data.images[1].pixels[frame + 1])
+    here = load(DataSource(
+        path, 'none', observation_keys=('state', 'front_left', 'wrist_image')))
+    np.testing.assert_array_equal(here.frame, data.frame)
+    assert [str(frames.field) for frames in here.images] == [
+        'front_left (6 x 8 rgb)', 'wrist_image (4 x 4 gray)']
+    np.testing.assert_array_equal(here.images[0].pixels, data.images[0].pixels[..., ::-1])
+    np.testing.assert_array_equal(here.images[1].pixels, data.images[1].pixels)
+    same = with_pictures(drawn([4]), cameras=(ImageField('state', 4, 4, 'gray'),))
+    with pytest.raises(DataError, match="found several parts .* named 'state'"):
+        write_robomimic.write(tmp_path / 'same.hdf5', same)
+
+
+def test_pictures_are_read_by_ogbench(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """One row more than steps; numbers beside them have no place there, which is said."""
+    data = with_pictures(drawn([4, 70]), cameras=(ImageField('camera', 8, 8, 'rgb'),))
+    data.next_observations[data.terminals == 0] = data.observations[1:][data.terminals[:-1] == 0]
+    data = replace(data, frame=data.frame.copy())
+    stored.save(tmp_path / 'data.npz', data)
+    out = tmp_path / 'visual-cube-single-play-v0.npz'
+    assert not main([
+        str(tmp_path / 'data.npz'), '--format', 'ogbench', '--out', str(out),
+        '--environment', 'none'])
+    assert '74 steps; left out: state' in capsys.readouterr().out
+    found = load_dataset(
+        str(out), ob_dtype=np.uint8, action_dtype=np.float32, compact_dataset=False)
+    np.testing.assert_array_equal(found['observations'], data.images[0].pixels[data.frame])
+    np.testing.assert_array_equal(
+        found['next_observations'], data.images[0].pixels[data.frame + 1])
+    # Frames that lie in another order are put into that of the rows.
+    turned = replace(data, frame=data.frame + 2, images=tuple(
+        replace(each, field=ImageField('camera', 8, 8, 'bgr'), pixels=np.concatenate(
+            [each.pixels[:2], each.pixels])[..., ::-1]) for each in data.images))
+    write_ogbench.write(tmp_path / 'turned.npz', turned)
+    with np.load(out) as first, np.load(tmp_path / 'turned.npz') as second:
+        np.testing.assert_array_equal(first['observations'], second['observations'])
+    two = with_pictures(data, cameras=(*CAMERAS,))
+    with pytest.raises(DataError, match='found the pictures front .*, wrist .*, expected one cam'):
+        write_ogbench.write(tmp_path / 'two.npz', two)

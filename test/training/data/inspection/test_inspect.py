@@ -28,10 +28,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dfp_ros.spec_images import ImageField
 from testing import ROOT
+from testing.learning.pictures import with_pictures
 from testing.learning.transitions import drawn
 from training.config import TrainConfig
 from training.data.formats.robomimic import writer as write_robomimic
+from training.data.inspection.cameras import contact_sheet
 from training.data.inspection.facts import gather, summary
 from training.data.inspection.inspected import inspect
 from training.data.inspection.verdict import judge
@@ -297,3 +300,53 @@ def test_the_module_does_not_stand_in_for_pythons_own(tmp_path: Path) -> None:
         capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert 'cannot train' in done.stdout
+
+
+def seeing() -> Transitions:
+    """Make two episodes with a camera that is black once, and repeats pictures twice."""
+    data = with_pictures(followed([5, 4]), cameras=(
+        ImageField('front', 16, 18, 'bgr'), ImageField('wrist', 8, 8, 'gray')))
+    pixels = data.images[0].pixels.copy()
+    pixels[2] = 8
+    pixels[3] = pixels[4] = pixels[5]
+    # Repeated across the end of an episode, which is nothing to be said.
+    pixels[6] = pixels[5]
+    pixels[8] = pixels[7]
+    return replace(data, images=(replace(data.images[0], pixels=pixels), data.images[1]))
+
+
+def test_pictures_are_measured() -> None:
+    """Each camera by its channels, red first, with what is black or repeated."""
+    data = seeing()
+    front, wrist = gather(data).cameras
+    steps = data.images[0].pixels[data.frame][..., ::-1].astype(float)
+    np.testing.assert_allclose(front.mean, steps.mean(axis=(0, 1, 2)))
+    np.testing.assert_allclose(front.deviation, steps.std(axis=(0, 1, 2)))
+    assert (front.frames, front.black, front.frozen, front.longest) == (11, 1, 3, 2)
+    assert (wrist.black, wrist.frozen, wrist.longest) == (0, 0, 0)
+    shown = words(data)
+    assert re.fullmatch(
+        r'11 pictures, uint8; mean \d+\.\d, .*; of the steps, 1 black, 3 followed by the same '
+        r'picture, at most 2 in a row', shown['camera front (16 x 18 bgr)'])
+    assert shown['camera wrist (8 x 8 gray)'].endswith(
+        'of the steps, none black, none followed by the same picture')
+    sheet = contact_sheet(data.images[0], data)
+    assert sheet.shape == (3 * 17 - 1, 4 * 19 - 1, 3)
+    np.testing.assert_array_equal(
+        sheet[17:33, 3 * 19:], data.images[0].pixels[data.frame[7]][..., ::-1])
+    assert (sheet[34:, 19:] == 255).all()
+
+
+def test_the_page_has_a_contact_sheet_of_each_camera(tmp_path: Path) -> None:
+    """Within the page, without a file beside it."""
+    stored.save(tmp_path / 'seen.npz', seeing())
+    out = tmp_path / 'data.html'
+    assert main([
+        str(tmp_path / 'seen.npz'), '--html', str(out), '--png', str(tmp_path / 'data.png'),
+        '--preset', 'small-clone']) == 0
+    text = out.read_text(encoding='utf-8')
+    page = Page(text)
+    assert not page.outside
+    assert page.figures == 3 + 1 + 1 + 2
+    assert text.count('data:image/png;base64,') == 2
+    assert 'front (16 x 18 bgr)' in page.shown

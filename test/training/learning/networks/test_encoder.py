@@ -49,6 +49,7 @@ from training.learning.trainer.replay_buffer import ReplayBuffer  # noqa: E402
 from training.learning.trainer.run import train  # noqa: E402
 from training.onnx_export.parity import compare  # noqa: E402
 from training.onnx_export.policy_graph import policy_model  # noqa: E402
+from training.robot.run_state import require_without_pictures  # noqa: E402
 
 # A name that is none in ONNX's text format, and a height and a width that are not even.
 CAMERAS = (ImageField('camera/front', 13, 18, 'rgb'), ImageField('wrist', 8, 8, 'gray'))
@@ -92,11 +93,15 @@ def test_a_policy_learned_in_bfloat16_gives_the_same() -> None:
     assert (made.state(seen, pictures) != exact.state(seen, pictures)).any()
 
 
-@pytest.mark.parametrize('encoder', ['impala', 'spatial_softmax'])
-@pytest.mark.parametrize('policy', ['dfp', 'flow', 'fql', 'meanflow', 'driftql'])
-def test_the_policy_file_gives_the_same(tmp_path: Path, policy: str, encoder: str) -> None:
+@pytest.mark.parametrize(('policy', 'encoder', 'average'), [
+    *((policy, encoder, 0.0) for policy in ('dfp', 'flow', 'fql', 'meanflow', 'driftql')
+      for encoder in ('impala', 'spatial_softmax')),
+    ('dfp', 'impala', 0.01), ('fql', 'spatial_softmax', 0.01)])
+def test_the_policy_file_gives_the_same(
+        tmp_path: Path, policy: str, encoder: str, average: float) -> None:
     """For every policy family, after an update, in ONNX Runtime; each picture counts."""
-    made = agent(policy=policy, encoder=encoder)
+    made = agent(policy=policy, encoder=encoder, average_rate=average, learning_rate=0.05)
+    made.resume(began_trained=True)  # so that an average is not the newest
     batch = ReplayBuffer(DATA, 2, 0.9).sample(8, np.random.default_rng(0))
     info = made.update(batch) | made.look(batch)
     assert all(torch.isfinite(value).all() for value in info.values())
@@ -196,12 +201,73 @@ def test_bfloat16() -> None:
     torch.testing.assert_close(found, expected, atol=0.05, rtol=0)
 
 
-@pytest.mark.parametrize(('name', 'value'), [
-    ('average_rate', 0.1), ('anchor', 'frozen'), ('online_steps', 10_000)])
-def test_what_is_not_supported_is_refused(name: str, value: object) -> None:
-    """By the name of the setting."""
-    with pytest.raises(ConfigError, match=f'{name}: found .*with pictures'):
-        agent(**{name: value})
+def test_the_actor_that_acts_sees_with_the_average_of_its_encoder() -> None:
+    """The critics that rank its candidates keep the encoder that they learned with."""
+    made = agent(average_rate=0.25, learning_rate=0.05)
+    buffer, random = ReplayBuffer(DATA, 2, 0.9), np.random.default_rng(0)
+    newest, average = (
+        each.cameras[0].output.weight for each in (made.encoder, made.average_encoder))
+    before = average.clone()
+    made.resume(began_trained=True)
+    made.update(buffer.sample(8, random))
+    assert not torch.equal(newest, before)
+    torch.testing.assert_close(average, 0.75 * before + 0.25 * newest)
+    # The critics alone are trained: neither the actor nor its encoder is averaged.
+    before = average.clone()
+    made.update(buffer.sample(8, random), actor=False)
+    assert torch.equal(average, before)
+    pictures = [torch.from_numpy(camera.pixels[:1]) for camera in DATA.images]
+    observation, noise = torch.zeros(1, 3), torch.randn(1, 3, 4)
+    chunks = made.average(torch.cat([observation, made.average_encoder(pictures)], dim=1), noise)
+    values = made.critic(torch.cat([observation, made.encoder(pictures)], dim=1), chunks)
+    best = int(values.mean(dim=0).argmax())
+    found = made.act(observation[0], noise[0], [picture[0] for picture in pictures])
+    torch.testing.assert_close(found.flatten(), chunks[0, best])
+
+
+@pytest.mark.parametrize('targets', ['actor', 'anchor'])
+def test_a_frozen_anchor_keeps_its_encoder(targets: str) -> None:
+    """What it proposes does not change with the encoder that learns, until it is renewed."""
+    made = agent(anchor='frozen', targets=targets, improve_after=1, learning_rate=0.05)
+    buffer, random = ReplayBuffer(DATA, 2, 0.9), np.random.default_rng(0)
+    made.update(buffer.sample(8, random))
+    assert made._seen(buffer.sample(8, random), False).anchored is None
+    made.improve()
+    batch = buffer.sample(8, random)
+    before = made._seen(batch, False)
+    torch.testing.assert_close(before.anchored, before.observation)
+    kept = before.anchored.clone()
+    for _ in range(2):
+        info = made.update(batch) | made.look(batch)
+    assert all(torch.isfinite(value).all() for value in info.values())
+    after = made._seen(batch, False)
+    assert torch.equal(after.anchored, kept)
+    assert not torch.equal(after.observation, before.observation)
+    assert (after.next_anchored is None) == (targets == 'actor')
+    noise = torch.randn(8, 2, 4)
+    proposed = made.actor.propose(after.next_observation, noise, after.next_anchored)
+    assert torch.equal(proposed, made.actor.anchor(after.next_anchored, noise).clamp(-1, 1) if (
+        targets == 'anchor') else made.actor(after.next_observation, noise))
+    made.renew_anchor()
+    renewed = made._seen(batch, False)
+    assert torch.equal(renewed.anchored, renewed.observation)
+
+
+def test_an_anchor_that_is_a_copy_of_an_average_has_its_encoder() -> None:
+    """And follows actor and encoder alike from then on."""
+    made = agent(average_rate=0.01, anchor_rate=0.5, improve_after=1, learning_rate=0.05)
+    made.resume(began_trained=True)
+    batch = ReplayBuffer(DATA, 2, 0.9).sample(8, np.random.default_rng(0))
+    made.update(batch)
+    made.improve()
+    anchor, average, newest = (
+        each.cameras[0].output.weight for each in (
+            made.anchor_encoder, made.average_encoder, made.encoder))
+    assert torch.equal(anchor, average)
+    assert not torch.equal(anchor, newest)
+    before = anchor.clone()
+    made.update(batch)
+    torch.testing.assert_close(anchor, 0.5 * before + 0.5 * newest)
 
 
 @pytest.mark.parametrize(('name', 'value'), [
@@ -212,11 +278,15 @@ def test_settings_are_bounded(name: str, value: object) -> None:
         replace(SMALL, **{name: value})
 
 
-def test_a_run_from_data_to_policy_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize('changes', [{}, {
+    'average_rate': 0.2, 'anchor': 'frozen', 'anchor_every': 2, 'improve_after': 1,
+    'actor_every': 2, 'targets': 'anchor'}])
+def test_a_run_from_data_to_policy_file(tmp_path: Path, changes: dict[str, object]) -> None:
     """Trained, resumed bit for bit, exported, and loaded by what runs it on a robot."""
     stored.save(tmp_path / 'data.npz', DATA)
     config = replace(
-        SMALL, data=str(tmp_path / 'data.npz'), steps=6, checkpoint_every=1, log_every=1)
+        SMALL, data=str(tmp_path / 'data.npz'), steps=6, checkpoint_every=1, log_every=1,
+        **changes)
     train(tmp_path / 'whole', config)
     train(tmp_path / 'parts', config, until=3)
     train(tmp_path / 'parts', config, resume=True)
@@ -229,6 +299,13 @@ def test_a_run_from_data_to_policy_file(tmp_path: Path) -> None:
     found = export(tmp_path / 'whole', tmp_path / 'policy.onnx')
     assert found.compared == 3 * 128
     assert OnnxPolicy(tmp_path / 'policy.onnx').spec.images == CAMERAS
+    # Networks of a run with other copies of the encoder are taken over, too.
+    for anchor, rate in (('frozen', 0.5), ('following', 0.0)):
+        train(
+            tmp_path / f'{anchor}{rate}', replace(config, anchor=anchor, average_rate=rate),
+            init_from=tmp_path / 'whole', until=1)
+    with pytest.raises(CheckpointError, match='whole.* with pictures .camera/front, wrist., exp'):
+        require_without_pictures(tmp_path / 'whole')
     stored.save(tmp_path / 'other.npz', with_pictures(drawn([12, 9]), cameras=CAMERAS[:1]))
     with pytest.raises(CheckpointError, match='found the pictures camera/front .*, the data'):
         train(

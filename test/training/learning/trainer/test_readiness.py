@@ -70,7 +70,9 @@ class Toy(gymnasium.Env):
         return observation, -1.0, False, self.steps == 2, info
 
 
-def toys(environment: str, count: int, provenance: Any = None, **kinds: Any) -> SyncVectorEnv:
+def toys(
+        environment: str, count: int, provenance: Any = None, draw_every: int = 1,
+        **kinds: Any) -> SyncVectorEnv:
     return SyncVectorEnv(
         [partial(Toy, **kinds)] * count, autoreset_mode=AutoresetMode.DISABLED)
 

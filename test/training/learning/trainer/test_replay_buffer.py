@@ -199,9 +199,3 @@ def test_pictures_are_older_by_up_to_the_delay() -> None:
     changed = (drawn.pictures[0] != plain.pictures[0]).flatten(1).any(dim=1).double().mean()
     # Three of four are older, apart from the first steps of an episode.
     assert 0.4 < changed < 0.75
-
-
-def test_pictures_leave_no_room_for_more() -> None:
-    data = with_pictures(episodes([6]))
-    with pytest.raises(ValueError, match='pictures, and room for 4 more steps; an online phase'):
-        ReplayBuffer(data, 2, 0.9, capacity=10)

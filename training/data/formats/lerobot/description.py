@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from dataclasses import field as dataclass_field
 import json
 from pathlib import Path
 from typing import Any
@@ -31,13 +32,16 @@ from dfp_ros.core.files.bounded_json import JsonError, read_json
 from dfp_ros.core.text.printable import listed, printable, quoted
 from dfp_ros.spec import ActionField, ObservationField
 from dfp_ros.spec_bounds import MOST_COMMANDED, MOST_OBSERVED
+from dfp_ros.spec_images import ImageField
 from training.data.formats.lerobot.layout import (
     ACTION,
     INFO,
     Info,
+    picture_key,
     read_info,
     read_text,
     require_row,
+    split_keys,
     STATE,
 )
 from training.data.transitions import stored
@@ -65,6 +69,7 @@ class Description:
     :param source: Provenance of the data.
     :param actions: :data:`NORMALISED` or :data:`PHYSICAL`.
     :param is_ranged: Whether the fields have the ranges of these very frames.
+    :param images: Pictures by the name of their feature, if the dataset was written here.
     """
 
     observation_fields: tuple[ObservationField, ...]
@@ -73,6 +78,7 @@ class Description:
     source: dict[str, Any]
     actions: str
     is_ranged: bool
+    images: dict[str, ImageField] = dataclass_field(default_factory=dict)
 
 
 def write(path: Path, data: Transitions) -> None:
@@ -81,7 +87,9 @@ def write(path: Path, data: Transitions) -> None:
         'version': VERSION, 'actions': NORMALISED, 'period': data.period, 'frames': len(data),
         'episodes': int(data.terminals.sum()), 'source': dict(data.source),
         'observation_fields': [asdict(field) for field in data.observation_fields],
-        'action_fields': [asdict(field) for field in data.action_fields]}, indent=2) + '\n')
+        'action_fields': [asdict(field) for field in data.action_fields],
+        **({'images': {picture_key(frames.field.name): asdict(frames.field)
+                       for frames in data.images}} if data.images else {})}, indent=2) + '\n')
 
 
 def draft_of(
@@ -97,7 +105,8 @@ def draft_of(
     :raises DataError: If a part is not in the dataset.
     """
     info = read_info(folder)
-    for key in keys or (STATE,):
+    keys = split_keys(info, keys)[0]
+    for key in keys:
         require_row(folder, info, key, MOST_OBSERVED, KEYS_OPTION)
     actions: list[dict[str, Any]] = []
     start = 0
@@ -109,7 +118,7 @@ def draft_of(
             'data_low': list(lows[run]), 'data_high': list(highs[run])})
     observations = [
         {'name': name, 'size': size, 'unit': MARK}
-        for name, size in _layout(info, keys or (STATE,))]
+        for name, size in _layout(info, keys)]
     return json.dumps({
         'version': VERSION, 'actions': PHYSICAL, 'observation_fields': observations,
         'action_fields': actions}, indent=2) + '\n'
@@ -157,7 +166,7 @@ def read(folder: Path, info: Info, keys: Sequence[str] = (STATE,)) -> Descriptio
             read_fields(path, ActionField, action, 'action_fields: ', _REMEDY),
             read_period(path, content.get('period', 1 / info.rate), '', _REMEDY),
             read_source(path, content.get('source', {}), '', _REMEDY), content['actions'],
-            is_ranged)
+            is_ranged, _read_images(path, info, content.get('images', {})))
     except DataError:
         raise
     except JsonError as error:
@@ -177,9 +186,23 @@ def describe(folder: Path, keys: Sequence[str] = (STATE,)) -> stored.Description
 
     :raises DataError: As :func:`read` does.
     """
-    found = read(folder, read_info(folder), keys)
+    info = read_info(folder)
+    found = read(folder, info, split_keys(info, keys)[0])
     return stored.Description(
         found.observation_fields, found.action_fields, found.period, found.source)
+
+
+def _read_images(path: Path, info: Info, given: dict[str, Any]) -> dict[str, ImageField]:
+    """Read what pictures there are, which is in the list of features, too."""
+    made = stored.read_images(path, list(given.values()), '', _REMEDY)
+    found = dict(zip(given, made, strict=True))
+    for key, image in found.items():
+        feature = info.features.get(key)
+        if feature is None or not feature.is_pictures or feature.pixels != image.shape:
+            raise DataError(
+                f'{path}: images: found {image}, expected the pictures {printable(key)!r} of '
+                f'{INFO}, which has {"none" if feature is None else feature}; {_REMEDY}')
+    return found
 
 
 def _layout(info: Info, keys: Sequence[str]) -> Iterator[tuple[str, int]]:

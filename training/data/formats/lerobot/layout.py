@@ -16,12 +16,12 @@ Layout of LeRobot's datasets, version 3: folders, features, and ``meta/info.json
 
 A dataset is a folder. ``data/chunk-000/file-000.parquet`` and so on hold the frames of all
 episodes, a column for each feature; ``meta/`` describes features, tasks and episodes, and has the
-statistics; ``videos/`` holds what cameras saw, which is not read here.
+statistics; ``videos/`` holds what cameras saw.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 import re
@@ -42,6 +42,10 @@ CHUNK_FILES, DATA_MEGABYTES, VIDEO_MEGABYTES = 1000, 100, 200
 
 STATE, ACTION, REWARD = 'observation.state', 'action', 'next.reward'
 DONE, SUCCESS, INTERVENTION = 'next.done', 'next.success', 'intervention'
+#: Begin of the name of a feature that LeRobot's policies take for pictures.
+PICTURES = 'observation.images.'
+#: Types of pictures: frames of videos, or PNG files.
+VIDEO, IMAGE = 'video', 'image'
 #: Observation after a step: this package's own feature, which LeRobot's policies ignore.
 SUCCESSOR = 'next.observation.state'
 TIMESTAMP, FRAME, EPISODE, INDEX, TASK = (
@@ -64,11 +68,13 @@ class Feature:
     :param kind: Its ``dtype``: that of numbers, or ``video``, ``image``, ``string``.
     :param shape: Shape of its value in one frame.
     :param names: A name for each number; empty if the dataset has none, or not that many.
+    :param is_depth: Whether it is a video of distances, which has 12 bits a pixel.
     """
 
     kind: str
     shape: tuple[int, ...]
     names: tuple[str, ...] = ()
+    is_depth: bool = False
 
     @property
     def is_row(self) -> bool:
@@ -79,6 +85,17 @@ class Feature:
     def is_number(self) -> bool:
         """Tell whether a frame has one number of it."""
         return self.is_row and self.shape == (1,)
+
+    @property
+    def is_pictures(self) -> bool:
+        """Tell whether a frame has a picture of it."""
+        return len(self.shape) == 3 and self.kind in (VIDEO, IMAGE) and not self.is_depth
+
+    @property
+    def pixels(self) -> tuple[int, ...]:
+        """Return height, width and numbers of a pixel, which some datasets have first."""
+        shape = self.shape
+        return shape if shape[2] in (1, 3) else (*shape[1:], shape[0])
 
     def __str__(self) -> str:
         """Describe it, for what is left out."""
@@ -219,7 +236,10 @@ def _feature(path: Path, name: str, given: Any) -> Feature:
             f'{path}: features: {printable(name)}: found {quoted(given)}, expected dtype and '
             'shape; copy the dataset again')
     size = shape[0] if len(shape) == 1 else 0
-    return Feature(given['dtype'], tuple(shape), _names(given.get('names'), size))
+    about = given.get('info')
+    is_depth = isinstance(about, dict) and any(
+        about.get(key) is True for key in ('is_depth_map', 'video.is_depth_map'))
+    return Feature(given['dtype'], tuple(shape), _names(given.get('names'), size), is_depth)
 
 
 def _names(given: Any, size: int) -> tuple[str, ...]:
@@ -256,3 +276,19 @@ def require_row(folder: Path, info: Info, name: str, most: int, option: str = ''
             f'most {most} numbers; the dataset has {listed(rows) or "none"}'
             + (f'; name others with {option}' if option else ''))
     return feature.shape[0]
+
+
+def picture_key(name: str) -> str:
+    """Name the feature of a camera."""
+    return PICTURES + re.sub(r'[^A-Za-z0-9_.-]', '_', name)
+
+
+def split_keys(info: Info, keys: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """
+    Split the parts of an observation into rows of numbers and pictures.
+
+    :param keys: Names of features; without a row of numbers, ``observation.state`` is one.
+    """
+    seen = tuple(
+        key for key in keys if key in info.features and info.features[key].is_pictures)
+    return tuple(key for key in keys if key not in seen) or (STATE,), seen

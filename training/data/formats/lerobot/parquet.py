@@ -37,6 +37,8 @@ from training.data.transitions.transitions import DataError
 
 # Rows per block.
 BLOCK = 16_384
+# Files per block.
+_FILES = 32
 # Upper limit of a plausible compression ratio, plus a constant in bytes; as for HDF5.
 RATIO, SLACK = 2_000, 64_000_000
 # Largest sizes in the footer.
@@ -122,6 +124,31 @@ class Table:
         if start != self.rows:
             raise DataError(
                 f'{self._path}: found {start} rows, its footer says {self.rows}; {_REMEDY}')
+
+    def binaries(self, path: str) -> Iterator[bytes]:
+        """
+        Decode a column of files, such as pictures, a few at a time.
+
+        :param path: Path of the column, which may be within a struct.
+        :raises DataError: If the column is missing, holds something else, or has a missing value.
+        """
+        schema, about = self._file.schema, self._file.metadata
+        leaf = next((i for i in range(len(schema)) if schema.column(i).path == path), None)
+        if leaf is None or schema.column(leaf).physical_type != 'BYTE_ARRAY':
+            raise DataError(
+                f'{self._path}: {printable(path)}: found no column of files; {_REMEDY}')
+        require_small_pages(self._path, about, leaf)
+        name, _, part = path.rpartition('.')
+        row = 0
+        for batch in self._file.iter_batches(_FILES, columns=[path], use_threads=False):
+            for value in batch.column(name).to_pylist():
+                found = None if value is None else value[part]
+                if not isinstance(found, bytes):
+                    raise DataError(
+                        f'{self._path}: {printable(path)}: found no file in row {row}; leave its '
+                        f'episode out, or {_REMEDY}')
+                yield found
+                row += 1
 
     def texts(self, name: str, most: int, longest: int) -> list[str]:
         """

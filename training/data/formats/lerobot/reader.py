@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Reader of LeRobot's datasets, version 3, low-dimensional.
+Reader of LeRobot's datasets, version 3.
 
 Frames are decoded in blocks, first where episodes begin and end, then what was observed and done,
 so that memory holds little more than the transitions. The statistics of the dataset are not used:
-they are computed again. Videos and images are left out.
+they are computed again. Pictures are read if they are named, or if this package wrote them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import numpy as np
 
 from dfp_ros.core.files.digest import sha256
 from dfp_ros.core.text.printable import listed, printable, quoted
-from training.data.formats.lerobot import description, layout
+from training.data.formats.lerobot import description, layout, pictures
 from training.data.formats.lerobot.layout import Info, read_info
 from training.data.formats.lerobot.parquet import opened
 from training.data.transitions.transitions import (
@@ -59,12 +59,14 @@ class Frames:
     :param last: Shape (frames,), bool: those that end an episode.
     :param dropped: Number of frames that end an episode and have no successor.
     :param tasks: Texts of the tasks.
+    :param numbers: Number of each episode, in the order of its frames.
     """
 
     kept: np.ndarray
     last: np.ndarray
     dropped: int
     tasks: list[str]
+    numbers: np.ndarray
 
 
 def load(
@@ -78,36 +80,60 @@ def load(
 
     :param folder: Folder of the dataset.
     :param filter_key: Text of a task, whose episodes are read; empty for all.
-    :param keys: Parts of the observation, in order; empty for ``observation.state``.
+    :param keys: Parts of the observation, in order, numbers and pictures; empty for
+        ``observation.state``, and the pictures if this package wrote the dataset.
     :raises DataError: If the dataset is damaged, incomplete, of another version, or if its units
         and limits are not known.
     """
     try:
-        return _load(folder, filter_key, tuple(keys) or (layout.STATE,))
+        return _load(folder, filter_key, tuple(keys))
     except MemoryError as error:
         raise DataError(
             f'{folder}: found more data than fits into memory ({printable(error, 200)}); read the '
             'episodes of one task with --filter-key, or split the dataset') from error
 
 
-def _load(folder: Path, filter_key: str, observed: tuple[str, ...]) -> Transitions:
+def _load(folder: Path, filter_key: str, keys: tuple[str, ...]) -> Transitions:
     info = read_info(folder)
+    observed, seen = layout.split_keys(info, keys)
     described = description.read(folder, info, observed)
     paths = layout.files(folder, layout.DATA_FOLDER)
-    hashed = _hash(folder, paths)
-    has_successors = observed == (layout.STATE,) and _is_like(info, layout.SUCCESSOR, layout.STATE)
+    seen = seen if keys else tuple(described.images)
+    hashed = _hash(folder, paths, seen, info)
+    # Only datasets of this package have a picture after the last step of an episode; LeRobot's
+    # tools, which change the number of frames, do not keep it.
+    has_last = not seen or (
+        described.is_ranged and all(key in described.images for key in seen))
+    has_successors = observed == (layout.STATE,) and has_last and _is_like(
+        info, layout.SUCCESSOR, layout.STATE)
     frames, scalars = _frames(folder, info, paths, filter_key, has_successors)
     columns = _columns(folder, info, paths, observed, frames, has_successors, described)
     terminals = frames.kept & (frames.last | ~np.append(frames.kept[1:], False))
     columns['terminals'] = terminals[frames.kept].astype(np.float32)
     columns |= {name: values[frames.kept] for name, values in scalars.items()}
+    if seen:
+        place = _place(frames)
+        columns['images'] = tuple(
+            pictures.load(
+                folder, info, key, described.images.get(key) or pictures.field_named(
+                    folder, info, key), place, has_last) for key in seen)
+        columns['frame'] = place.frame[frames.kept]
     found = Transitions(
         **columns, observation_fields=described.observation_fields,
         action_fields=described.action_fields, period=described.period,
-        source=_source(folder, info, described, frames, columns, hashed, filter_key, observed))
+        source=_source(folder, info, described, frames, columns, hashed, filter_key, keys,
+            {*observed, *seen}))
     if not described.is_ranged or not _has_ranges_of(found):
         found = _ranged(found)
     return found.check(folder)
+
+
+def _place(frames: Frames) -> pictures.Place:
+    """Find where the pictures of the episodes go of which some step is kept."""
+    ends = np.flatnonzero(frames.last) + 1
+    starts = np.append(0, ends[:-1])
+    return pictures.Place(
+        ends - starts, frames.numbers, np.logical_or.reduceat(frames.kept, starts))
 
 
 def command_range(folder: Path) -> tuple[list[float], list[float]]:
@@ -185,7 +211,8 @@ def _frames(
                 _require_whole(folder, name, column, start)
             with np.errstate(over='ignore'):  # float32 overflow gives inf, rejected by the check
                 found[name][start:start + len(column)] = column
-    starts, last = _episodes(folder, info, found.pop(layout.EPISODE), found.pop(layout.FRAME))
+    episode = found.pop(layout.EPISODE)
+    starts, last = _episodes(folder, info, episode, found.pop(layout.FRAME))
     for name in (layout.SUCCESS, layout.DONE, layout.INTERVENTION):
         _require_flags(folder, name, found.get(name))
     solved = found.get(layout.SUCCESS, found.get(layout.DONE, np.zeros(total, np.float32)))
@@ -200,7 +227,7 @@ def _frames(
         'rewards': found.get(layout.REWARD, np.zeros(total, np.float32)), 'masks': 1 - solved}
     if layout.INTERVENTION in found:
         columns['interventions'] = found[layout.INTERVENTION]
-    return Frames(kept, last, dropped, tasks), columns
+    return Frames(kept, last, dropped, tasks, episode[starts]), columns
 
 
 def _episodes(
@@ -420,14 +447,19 @@ def _require_flags(folder: Path, name: str, values: np.ndarray | None) -> None:
             'true; leave its episode out')
 
 
-def _hash(folder: Path, paths: Sequence[Path]) -> str:
+def _hash(folder: Path, paths: Sequence[Path], seen: Sequence[str], info: Info) -> str:
     """Hash all files that are read, once it is known that they can be."""
     tables = [folder / layout.TASKS, *layout.files(folder, layout.EPISODES_FOLDER), *paths]
     tables = [path for path in tables if path.is_file()]
     # Hashing a sparse file of a terabyte takes an hour.
     _count(tables)
     texts = [path for path in (folder / layout.INFO, folder / description.FILE) if path.is_file()]
-    return sha256(*texts, *tables)
+    filmed = [
+        path for key in seen for path in (
+            sorted({path for path, _ in pictures.videos(folder, key).values()})
+            if info.features[key].kind == layout.VIDEO
+            else [folder / pictures.LAST.format(name=key)]) if path.is_file()]
+    return sha256(*texts, *tables, *filmed)
 
 
 def _has_ranges_of(data: Transitions) -> bool:
@@ -456,11 +488,11 @@ def _ranged(data: Transitions) -> Transitions:
 
 def _source(
         folder: Path, info: Info, described: description.Description, frames: Frames,
-        columns: Mapping[str, np.ndarray], hashed: str, filter_key: str,
-        keys: Sequence[str]) -> dict[str, Any]:
+        columns: Mapping[str, Any], hashed: str, filter_key: str, keys: Sequence[str],
+        observed: set[str]) -> dict[str, Any]:
     """Describe where the data came from, and what was left out."""
     used = {
-        *keys, layout.ACTION, layout.REWARD, layout.SUCCESS, layout.DONE, layout.INTERVENTION,
+        *observed, layout.ACTION, layout.REWARD, layout.SUCCESS, layout.DONE, layout.INTERVENTION,
         layout.SUCCESSOR, *layout.PLACES}
     left_out = [
         f'{printable(name)} ({feature})' for name, feature in info.features.items()
@@ -474,7 +506,7 @@ def _source(
         found['robot'] = info.robot
     if filter_key:
         found['filter_key'] = filter_key
-    if tuple(keys) != (layout.STATE,):
+    if keys and tuple(keys) != (layout.STATE,):
         found['observation_keys'] = list(keys)
     if left_out:
         found['features_left_out'] = left_out[:_NAMED]

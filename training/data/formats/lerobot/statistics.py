@@ -52,3 +52,25 @@ def measure(values: np.ndarray) -> dict[str, list[Any]]:
                 ('std', exact.std(axis=0)), *zip(QUANTILES, quantiles, strict=True)):
             found[name] += row.tolist()
     return {**found, 'count': [len(values)]}
+
+
+def measure_pictures(counts: np.ndarray, frames: int) -> dict[str, list[Any]]:
+    """
+    Compute the statistics of pictures, as LeRobot does: of each channel, from 0 to 1.
+
+    :param counts: How often each channel has each value, shape (n, 256).
+    :param frames: Number of pictures.
+    :return: For each channel a list of a list of a number, except for ``count``.
+    """
+    values = np.arange(256) / 255
+    size = counts.sum(axis=1)
+    mean = counts @ values / size
+    rows = {
+        'min': values[(counts > 0).argmax(axis=1)],
+        'max': values[255 - (counts[:, ::-1] > 0).argmax(axis=1)], 'mean': mean,
+        'std': np.sqrt((counts * (values - mean[:, None]) ** 2).sum(axis=1) / size)}
+    for name, share in QUANTILES.items():
+        rows[name] = values[(counts.cumsum(axis=1) >= share * size[:, None]).argmax(axis=1)]
+    return {
+        **{name: [[[float(value)]] for value in row] for name, row in rows.items()},
+        'count': [frames]}

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Writer of LeRobot's datasets, version 3, low-dimensional.
+Writer of LeRobot's datasets, version 3.
 
 Files, columns, row groups (one per episode), sizes of files and statistics are LeRobot's. Beside
 its features there is ``next.observation.state``, the observation after a step, which LeRobot's
@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -34,7 +34,9 @@ import pyarrow.parquet as pq
 from dfp_ros.core.text.printable import quoted
 from training.common.files import atomic_folder
 from training.data.formats.lerobot import description, layout
+from training.data.formats.lerobot.picture_writer import Files, PictureWriter, Videos
 from training.data.formats.lerobot.statistics import measure, NAMES
+from training.data.transitions.frames import require_whole
 from training.data.transitions.transitions import DataError, Transitions
 
 # Episodes per row group of the list of episodes.
@@ -48,15 +50,19 @@ _KINDS = {
 _TYPED = ('min', 'max')
 
 
-def write(folder: Path, data: Transitions, task: str) -> None:
+def write(
+        folder: Path, data: Transitions, task: str,
+        pictures: Literal['video', 'image'] = 'video') -> None:
     """
     Write a dataset, whole or not at all.
 
     :param folder: A new folder.
     :param data: Transitions to write.
     :param task: What the robot does, in words; LeRobot has such a text for each episode.
+    :param pictures: How pictures are written: as videos, which are small and not exact, or as PNG
+        files in the frames, which are.
     :raises DataError: If the control rate is no whole number of frames per second, or the task is
-        no line of text.
+        no line of text; or if pictures cannot be written.
     """
     if not task.strip() or not task.isprintable():
         raise DataError(
@@ -68,14 +74,18 @@ def write(folder: Path, data: Transitions, task: str) -> None:
             f'{folder}: period: found {data.period:g} s, which is {1 / data.period:g} frames per '
             "second, expected a whole number, as LeRobot's fps is; convert the recordings with "
             'another --rate, or write another format')
+    require_whole(folder, data.frame, data.terminals, 'LeRobot')
     with atomic_folder(folder) as partial:
         columns = _columns(data, rate)
-        _write_data(partial, data, columns, task)
+        made: type[PictureWriter] = Videos if pictures == layout.VIDEO else Files
+        with made(partial, data, rate) as cameras:
+            _write_data(partial, data, columns, task, cameras)
         statistics = {name: measure(values) for name, values in columns.items()}
+        statistics |= cameras.statistics()
         _write_json(partial / layout.STATISTICS, statistics)
         _write_tasks(partial / layout.TASKS, [task])
         description.write(partial / description.FILE, data)
-        _write_json(partial / layout.INFO, _info(data, rate, columns))
+        _write_json(partial / layout.INFO, _info(data, rate, columns, cameras))
 
 
 def _columns(data: Transitions, rate: int) -> dict[str, np.ndarray]:
@@ -98,28 +108,32 @@ def _columns(data: Transitions, rate: int) -> dict[str, np.ndarray]:
 
 
 def _write_data(
-        folder: Path, data: Transitions, columns: Mapping[str, np.ndarray], task: str) -> None:
+        folder: Path, data: Transitions, columns: Mapping[str, np.ndarray], task: str,
+        cameras: PictureWriter) -> None:
     """Write the frames, and the list of episodes."""
     schema = pa.schema([
-        (name, _arrow_type(_width(values), str(values.dtype)))
-        for name, values in columns.items()])
+        *((name, _arrow_type(_width(values), str(values.dtype)))
+          for name, values in columns.items()), *cameras.columns])
     ends = np.flatnonzero(data.terminals) + 1
     rows: list[dict[str, Any]] = []
     with (_Files(folder / layout.DATA_FOLDER, schema) as frames,
-          _Files(folder / layout.EPISODES_FOLDER, _episode_schema(columns)) as episodes):
+          _Files(folder / layout.EPISODES_FOLDER, _episode_schema(
+              columns, cameras)) as episodes):
         start = 0
         for number, end in enumerate(ends.tolist()):
             parts = {name: values[start:end] for name, values in columns.items()}
             chunk, file = frames.place(end - start)
-            frames.write(pa.table([
+            seen, filmed = cameras.write(start, end)
+            numbers = [
                 _array(values, kind) for values, kind in zip(
-                    parts.values(), schema.types, strict=True)], schema=schema))
+                    parts.values(), schema.types, strict=False)]
+            frames.write(pa.table([*numbers, *seen], schema=schema))
             rows.append({
                 'episode_index': number, 'tasks': [task], 'length': end - start,
                 'data/chunk_index': chunk, 'data/file_index': file, 'dataset_from_index': start,
                 'dataset_to_index': end, **{
                     f'stats/{name}/{key}': values for name, part in parts.items()
-                    for key, values in measure(part).items()}})
+                    for key, values in measure(part).items()}, **filmed})
             if len(rows) == _BUFFER or end == ends[-1]:
                 chunk, file = episodes.place(len(rows))
                 here = {
@@ -199,12 +213,14 @@ def _array(values: np.ndarray, kind: pa.DataType) -> pa.Array:
     return flat
 
 
-def _episode_schema(columns: Mapping[str, np.ndarray]) -> pa.Schema:
+def _episode_schema(
+        columns: Mapping[str, np.ndarray], cameras: PictureWriter) -> pa.Schema:
     whole = pa.int64()
     return pa.schema([
         ('episode_index', whole), ('tasks', pa.list_(pa.string())), ('length', whole),
         ('data/chunk_index', whole), ('data/file_index', whole), ('dataset_from_index', whole),
         ('dataset_to_index', whole), *_statistics_columns(columns),
+        *cameras.episode_columns,
         ('meta/episodes/chunk_index', whole), ('meta/episodes/file_index', whole)])
 
 
@@ -219,7 +235,9 @@ def _statistics_columns(
             yield f'stats/{name}/{key}', pa.list_(one)
 
 
-def _info(data: Transitions, rate: int, columns: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def _info(
+        data: Transitions, rate: int, columns: Mapping[str, np.ndarray],
+        cameras: PictureWriter) -> dict[str, Any]:
     """Return the contents of ``meta/info.json``."""
     observed, commanded = (
         [f'{field.name}[{i}]' if field.size > 1 else field.name
@@ -234,11 +252,12 @@ def _info(data: Transitions, rate: int, columns: Mapping[str, np.ndarray]) -> di
         'chunks_size': layout.CHUNK_FILES, 'data_files_size_in_mb': layout.DATA_MEGABYTES,
         'video_files_size_in_mb': layout.VIDEO_MEGABYTES, 'fps': rate,
         'splits': {'train': f'0:{episodes}'},
-        'data_path': f'{layout.DATA_FOLDER}/{layout.FILE}', 'video_path': None,
+        'data_path': f'{layout.DATA_FOLDER}/{layout.FILE}',
+        'video_path': layout.VIDEOS if isinstance(cameras, Videos) and data.images else None,
         'features': {
             name: {
                 'dtype': str(values.dtype), 'shape': [_width(values)], 'names': names.get(name)}
-            for name, values in columns.items()}}
+            for name, values in columns.items()} | cameras.features()}
 
 
 def _write_tasks(path: Path, tasks: list[str]) -> None:

@@ -143,7 +143,10 @@ def load_unrewarded(path: Path) -> Transitions:
         before = ~ends
         after = np.concatenate([[False], before[:-1]])
         (actions,) = _rows(path, file, 'actions', _width(path, file, 'actions'), len(ends), before)
-        observations, next_observations = _rows(
+        sees = len(file.header('observations')[0]) == 4
+        images = (_frames(path, file, len(ends)),) if sees else ()
+        observations, next_observations = _unknown(
+            path, file, len(ends), before, after) if sees else _rows(
             path, file, 'observations', _width(path, file, 'observations'), len(ends), before,
             after)
     zeros = np.zeros(len(actions), np.float32)
@@ -153,7 +156,18 @@ def load_unrewarded(path: Path) -> Transitions:
         observation_fields=observation_fields(
             [('observation', observations.shape[1], '1')], observations),
         action_fields=action_fields([('action', actions.shape[1], '1', 1.0)], actions),
-        period=PERIOD, source={'file': path.name}).check(path)
+        period=PERIOD, source={'file': path.name}, images=images,
+        frame=np.flatnonzero(before) if sees else None).check(path)
+
+
+def _unknown(
+        path: Path, file: Archive, count: int, *wanted: np.ndarray) -> list[np.ndarray]:
+    """Read what there is beside the pictures of an unknown scene: the simulator's positions."""
+    if 'qpos' not in file:
+        raise DataError(
+            f'{path}: the key \'qpos\' is missing; found {", ".join(file)}, expected it beside '
+            'pictures; collect or copy the file again')
+    return _rows(path, file, 'qpos', _width(path, file, 'qpos'), count, *wanted)
 
 
 def _width(path: Path, file: Archive, key: str) -> int:

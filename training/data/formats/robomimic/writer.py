@@ -12,13 +12,14 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Writer of Robomimic's low-dimensional HDF5 format.
+Writer of Robomimic's HDF5 format: numbers, and the pictures of cameras.
 
-Each field of the observation is written as a part. Robomimic's rewards are 1 if a step solves the
-task, else 0, so ours are shifted by 1, in float64, where that is exact. Joint targets are written
-in rad, as in ``env_args``. As in Robomimic, ``dones`` is 1 if the task is solved and on the last
-step of an episode; ``masks``, which Robomimic ignores, distinguishes the two. Simulator states and
-models are not known and not written, so the file is suitable for training, but not for playback.
+Each field of the observation is written as a part, and so is each camera, in uint8. Robomimic's
+rewards are 1 if a step solves the task, else 0, so ours are shifted by 1, in float64, where that
+is exact. Joint targets are written in rad, as in ``env_args``. As in Robomimic, ``dones`` is 1 if
+the task is solved and on the last step of an episode; ``masks``, which Robomimic ignores,
+distinguishes the two. Simulator states and models are not known and not written, so the file is
+suitable for training, but not for playback.
 """
 
 from __future__ import annotations
@@ -31,10 +32,13 @@ import numpy as np
 
 from dfp_ros.sim.simulation.robosuite_joints import joint_range
 from training.common.files import atomic_path
-from training.data.transitions.transitions import Transitions
+from training.data.transitions.frames import as_rgb, Frames
+from training.data.transitions.transitions import DataError, Transitions
 
 # Shift of our rewards.
 SHIFT = 1.0
+# Pictures that are copied at a time.
+_BLOCK = 64
 # One in so many demonstrations is for validation.
 VALID = 10
 
@@ -45,7 +49,14 @@ def write(path: Path, data: Transitions) -> None:
 
     :param path: Ends in ``.hdf5``.
     :param data: Transitions to write.
+    :raises DataError: If a camera has the name of another part.
     """
+    cameras = [(frames.field.name.replace('/', '_'), frames) for frames in data.images]
+    parts = [name for name, _ in cameras] + [field.name for field in data.observation_fields]
+    if twice := [name for name in parts if parts.count(name) > 1]:
+        raise DataError(
+            f'{path}: found several parts of the observation that are named {twice[0]!r}, '
+            'expected different names; rename a camera or a field')
     env_args = data.source.get('env_args') or {
         'env_name': 'none', 'env_kwargs': {'control_freq': 1 / data.period}}
     ends = np.flatnonzero(data.terminals) + 1
@@ -59,7 +70,10 @@ def write(path: Path, data: Transitions) -> None:
         for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
             demo = group.create_group(f'demo_{i}')
             demo['actions'] = actions[start:end]
-            _write_episode(demo, data, slice(int(start), int(end)))
+            rows = slice(int(start), int(end))
+            _write_episode(demo, data, rows)
+            for name, frames in cameras:
+                _write_pictures(demo, name, frames, data, rows)
         names = np.array([f'demo_{i}' for i in range(len(ends))], dtype='S')
         valid = np.zeros(len(names), bool)
         chosen = np.random.default_rng(0).permutation(len(names))
@@ -86,3 +100,16 @@ def _write_episode(demo: h5py.Group, data: Transitions, rows: slice) -> None:
         columns = slice(start, start := start + field.size)
         demo[f'obs/{field.name}'] = data.observations[rows, columns]
         demo[f'next_obs/{field.name}'] = data.next_observations[rows, columns]
+
+
+def _write_pictures(
+        demo: h5py.Group, name: str, frames: Frames, data: Transitions, rows: slice) -> None:
+    """Write the pictures of a camera: before each step, and after it."""
+    assert data.frame is not None
+    frame = data.frame[rows]
+    for part, seen in (('obs', frame), ('next_obs', frame + 1)):
+        stored = demo.create_dataset(
+            f'{part}/{name}', (len(seen), *frames.field.shape), np.uint8)
+        for start in range(0, len(seen), _BLOCK):
+            stored[start:start + _BLOCK] = as_rgb(
+                frames.field, frames.pixels[seen[start:start + _BLOCK]])
