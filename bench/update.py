@@ -37,7 +37,6 @@ import time
 
 import numpy as np
 import torch
-from torch._inductor.utils import fresh_cache
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.common.arguments import count
@@ -235,6 +234,8 @@ def main(arguments: list[str] | None = None) -> int:
     print('case        precision median  p90  least  bound  ratio  GFLOP  GFLOP/s  drawn  share'
           ' compiled  ratio  share  warm-up s   (times in ms; ratio: over the bound; share: of an '
           'update in float32)')
+    # Here, as it takes seconds to import.
+    from torch._inductor.utils import fresh_cache
     for name, (config, improving) in cases(asked.policy).items():
         torch.compiler.reset()
         with fresh_cache():

@@ -232,12 +232,12 @@ def build(venv: Path, recipe: Recipe) -> None:
     say(f'[2/4] Python packages of {names} (up to a few minutes)')
     chosen = [word for path in recipe.requirements for word in ('--requirement', str(path))]
     quiet = [] if sys.stdout.isatty() else ['--quiet']
-    run([*pip, 'install', '--disable-pip-version-check', *quiet, *chosen,
+    run([*pip, 'install', '--disable-pip-version-check', '--no-compile', *quiet, *chosen,
          '--constraint', str(recipe.constraints)],
         f'fetching and installing the Python packages of {names}', NETWORK_REMEDY)
     for path in recipe.bare:
-        run([*pip, 'install', '--disable-pip-version-check', *quiet, '--no-deps', '--requirement',
-             str(path), '--constraint', str(recipe.constraints)],
+        run([*pip, 'install', '--disable-pip-version-check', '--no-compile', *quiet, '--no-deps',
+             '--requirement', str(path), '--constraint', str(recipe.constraints)],
             f'fetching and installing the Python packages of env/{path.name}', NETWORK_REMEDY)
 
     if recipe.stack:
@@ -255,6 +255,7 @@ def build(venv: Path, recipe: Recipe) -> None:
     else:
         say('[3/4] launch and command-line packages: those of the sourced ROS 2')
 
+    compile_modules(venv)
     say(f'[4/4] check: import {", ".join(recipe.imports)}')
     # The check needs the shell's PYTHONPATH to find the sourced ROS.
     check = subprocess.run(
@@ -262,6 +263,20 @@ def build(venv: Path, recipe: Recipe) -> None:
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
     if check.returncode:
         raise InstallError('failed to import all modules:\n' + check.stderr)
+
+
+def compile_modules(venv: Path) -> None:
+    """
+    Compile what was installed, on all processors, which pip would do on one.
+
+    The tests that packages bring along are left out. A file that cannot be compiled, a template or
+    one for another Python, would say so when it is imported.
+    """
+    subprocess.run(
+        [str(venv / 'bin' / 'python'), '-m', 'compileall', '-q', '-j', '0', '-x',
+         r'[/\\](tests?|testing)[/\\]',
+         *(str(path) for path in venv.glob('lib/python*/site-packages'))],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
 @contextmanager

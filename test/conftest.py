@@ -13,15 +13,20 @@
 # limitations under the License.
 """Shared fixtures."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+import fcntl
 import os
 from pathlib import Path
+import shutil
 import signal
 from typing import Any
 
 import pytest
 
 from dfp_ros.node.ros.dds_transport import choose_transport
+from testing.suite import SHARED
 import training  # noqa: F401  settles how threads wait, before anything imports PyTorch
 
 # Messages of the tests stay on this machine, and no port is reachable from others.
@@ -41,6 +46,8 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     return None
 
 
+# Before that of xdist, which reads the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In a session of several processes, keep tests of a fixture together, the longest first."""
     if not config.pluginmanager.hasplugin('xdist') or not hasattr(config, 'workerinput'):
@@ -72,21 +79,70 @@ def signals_as_before() -> Iterator[None]:
 
 
 @pytest.fixture(scope='session')
-def demonstrations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Make a folder once for all processes of the tests, to be read only."""
+    folder = os.environ.get(SHARED)
+    if folder is not None:
+        return Once(Path(folder))
+    base = tmp_path_factory.getbasetemp()
+    # Each process of a session has a folder within that of the session.
+    return Once((base.parent if 'PYTEST_XDIST_WORKER' in os.environ else base) / 'once')
+
+
+class Once:
+    """
+    Folders that the first process that wants one makes, and the others wait for.
+
+    :param folder: Where they are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __call__(self, name: str, make: Callable[[Path], object]) -> Path:
+        """
+        Return a folder, complete.
+
+        :param name: Its name.
+        :param make: Fills it; it gets another name afterwards.
+        """
+        self._folder.mkdir(exist_ok=True)
+        with (self._folder / f'{name}.lock').open('w') as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            made = self._folder / name
+            if not made.exists():
+                beginning = self._folder / f'{name}.beginning'
+                shutil.rmtree(beginning, ignore_errors=True)
+                beginning.mkdir()
+                make(beginning)
+                beginning.rename(made)
+        return made
+
+
+@pytest.fixture(scope='session')
+def demonstrations(once: Once) -> Path:
     """Four demonstrations of cube-single's task 2, collected by one worker."""
     from training.collect import main
-    folder = tmp_path_factory.mktemp('data')
-    main(['--episodes', '4', '--val-episodes', '1', '--workers', '1', '--out', str(folder)])
+    folder = once('demonstrations', lambda folder: main([
+        '--episodes', '4', '--val-episodes', '1', '--workers', '1', '--out', str(folder)]))
     return folder / 'cube-single-demo-task2-v0.npz'
 
 
 @pytest.fixture(scope='session')
-def lift_demonstrations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def lift_demonstrations(once: Once) -> Path:
     """Three demonstrations of Robomimic's Lift, collected by one worker."""
     from training.collect import main
-    folder = tmp_path_factory.mktemp('data')
-    main(['--scene', 'lift', '--episodes', '3', '--workers', '1', '--out', str(folder)])
+    folder = once('lift', lambda folder: main([
+        '--scene', 'lift', '--episodes', '3', '--workers', '1', '--out', str(folder)]))
     return folder / 'robomimic' / 'lift' / 'mh' / 'low_dim_v15.hdf5'
+
+
+@pytest.fixture(scope='session')
+def clone(demonstrations: Path, once: Once) -> Path:
+    """Make a clone that learners go on with, and return its policy file."""
+    from testing.processes.robot_learning import make_clone
+    made = once('clone', lambda folder: make_clone(demonstrations, folder / 'run'))
+    return made / 'run' / 'policy.onnx'
 
 
 @pytest.fixture

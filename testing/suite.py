@@ -37,6 +37,8 @@ BUSY = (
     'test/package/test_import_rules.py', 'test/bench/test_bandit.py',
     'test/bench/test_update_bench.py', 'test/bench/test_comparison.py',
     'test/bench/test_gpu_bench.py')
+#: Environment variable: a folder in which the sessions share what takes long to make.
+SHARED = 'DFP_ROS_TESTS_SHARED'
 _PYTEST = (
     sys.executable, '-m', 'pytest', '-m', 'not long', '--durations=25', '--durations-min=5')
 _BESIDE = ('-n', '2', '--dist', 'loadgroup', '--no-loadscope-reorder', '--max-worker-restart=0')
@@ -52,12 +54,16 @@ def main(arguments: list[str]) -> int:
     :param arguments: For pytest, to run a part of it.
     :return: The exit status: 0 if all tests passed.
     """
+    # Hundreds of processes start, and each would compile every module anew.
+    os.environ.pop('PYTHONDONTWRITEBYTECODE', None)
     if arguments or (os.cpu_count() or 1) < 2:
         return run(*arguments)
-    with Beside(BUSY) as busy:
-        give_way(busy.process.pid)
-        statuses = {run('test', *_BESIDE, *(f'--ignore={path}' for path in BUSY))}
-        statuses |= {busy.process.wait()}
+    with tempfile.TemporaryDirectory() as shared:
+        os.environ[SHARED] = shared
+        with Beside(BUSY) as busy:
+            give_way(busy.process.pid)
+            statuses = {run('test', *_BESIDE, *(f'--ignore={path}' for path in BUSY))}
+            statuses |= {busy.process.wait()}
     return max(statuses - {_NOTHING}, default=0)
 
 

@@ -35,7 +35,7 @@ from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.settings.fallback import FALLBACK_REASONS, FallbackSettings
 from dfp_ros.core.settings.setting import SettingsError
 from dfp_ros.tools.replay.main import main as replay
-from testing.faults.cell import FaultCell
+from testing.faults.cell import FaultCell, PATIENT
 from testing.faults.robots import CUBE, POSITION_ARM
 from testing.policies.endless_policy import write_endless_policy
 from testing.policies.small_policy import write_policy
@@ -76,6 +76,7 @@ def test_an_inference_that_never_ends(tmp_path: Path) -> None:
             message.position = [0.9, *message.position[1:]]
             return message
 
+        starved = cell.starved()
         cell.disturb({'joint_states': move})
         cell.wait_for(lambda: cell.decisions[-1].row.state is State.HOLD, 'a hold')
         cell.wait_for(lambda: cell.standing.get('name') == 'careful', 'the fallback')
@@ -83,12 +84,13 @@ def test_an_inference_that_never_ends(tmp_path: Path) -> None:
         rows = [seen.row for seen in cell.decisions]
         held = [row for row in rows if Reason.LATE_INFERENCE in row.reason]
         lasted = (held[-1].stamp - held[0].stamp) * 1e-9
-        assert AFTER - 0.05 <= lasted <= AFTER + 2.0
+        # To load it takes longer where the node has no processor.
+        assert AFTER - 0.05 <= lasted <= AFTER + 2.0 + cell.starved() - starved
         entry = rows[-1].entry
         assert entry is not None
         assert entry.policy == policy_number(cell.standing['sha256'])
         assert 'the fallback has taken over: late_inference' in cell.process.output
-        assert cell.process.stop(signal.SIGTERM, timeout=15.0) == 0
+        assert cell.process.stop(signal.SIGTERM) == 0
 
 
 def test_it_takes_over_again_after_a_rollback(tmp_path: Path) -> None:
@@ -100,7 +102,7 @@ def test_it_takes_over_again_after_a_rollback(tmp_path: Path) -> None:
     careful = write_policy(tmp_path / 'careful.onnx', wide, gain=0.1)
     with FaultCell(
             CUBE, usual, fallback__policy=str(careful), fallback__after=AFTER,
-            fallback__reasons='outside_envelope') as cell:
+            fallback__reasons='outside_envelope', **PATIENT) as cell:
         cell.wait_for_motion()
         cell.disturb({'joint_states': far})
         cell.wait_for(lambda: cell.standing.get('name') == 'careful', 'the fallback')
@@ -151,7 +153,7 @@ def test_a_posture(arm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     spec = replace(POSITION_ARM.spec, horizon=20)
     hanging, bag = write_endless_policy(tmp_path / 'hanging.onnx', spec, 5), tmp_path / 'bag'
     with FaultCell(
-            POSITION_ARM, hanging, description=arm, autostart='false',
+            POSITION_ARM, hanging, description=arm, autostart='false', **PATIENT,
             planning__asynchronous='true', fallback__posture='home', fallback__after=AFTER,
             execution__unbounded_operators='Loop') as cell, NodeProcess(
                 'dfp_ros.tools.recording.recorder', cell.domain, '--ros-args', '-p',
@@ -188,7 +190,7 @@ def test_a_posture(arm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
         sent = np.array([command.numbers for command in cell.commands])
         largest = POSITION_ARM.velocity * spec.period * 1.001
         assert np.abs(np.diff(sent, axis=0)).max() <= largest
-        assert cell.process.stop(signal.SIGTERM, timeout=15.0) == 0
+        assert cell.process.stop(signal.SIGTERM) == 0
         assert recorder.stop() == 0, recorder.output
     assert replay([str(bag), '--policy', str(hanging), '--robot', str(arm)]) == 0
     assert 'posture home' in capsys.readouterr().out

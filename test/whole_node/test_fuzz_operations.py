@@ -34,7 +34,7 @@ from rclpy.parameter import Parameter  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 
 from testing.faults.bounds import check_bounds  # noqa: E402
-from testing.faults.cell import FaultCell  # noqa: E402
+from testing.faults.cell import FaultCell, PATIENT  # noqa: E402
 from testing.faults.robots import ROBOTS  # noqa: E402
 from testing.policies.small_policy import write_policy  # noqa: E402
 from testing.processes.ros_processes import Peer  # noqa: E402
@@ -141,7 +141,7 @@ def test_any_operations_in_any_order(robot: Any, seconds: int, tmp_path: Path) -
         str(write_policy(tmp_path / f'{seed}.onnx', robot.spec, seed, 0.5)) for seed in range(2)]
     (tmp_path / 'text.onnx').write_text('text')
     bad = [str(tmp_path / name) for name in ('text.onnx', 'none.onnx', '')]
-    with FaultCell(robot, Path(policies[0])) as cell:
+    with FaultCell(robot, Path(policies[0]), **PATIENT) as cell:
         cell.wait_for_motion()
         before = memory(cell.process.process.pid)
         done: list[int] = []

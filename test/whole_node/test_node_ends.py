@@ -96,7 +96,7 @@ def test_a_wrapper_that_ends_and_an_output_that_is_full(
         cell.process.wait()
         # It sends nothing any more.
         cell.peer.wait_for(
-            lambda: not cell.peer.node.get_publishers_info_by_topic('twist_command'), 20)
+            lambda: not cell.peer.node.get_publishers_info_by_topic('twist_command'))
         cell.wait_for_no_motion()
 
 
@@ -118,11 +118,11 @@ def test_a_signal_while_it_waits_for_a_urdf(tmp_path: Path) -> None:
     with NodeProcess(
             'dfp_ros.policy_node', free_domain(), '--ros-args',
             *arguments('lift_joint', robot=robot), '-p', 'limits.urdf_wait:=60.0') as process:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while 'settings of safety: limits.urdf_wait=60.0' not in process.output:
             assert time.monotonic() < deadline, process.output
             time.sleep(0.05)
         since = time.monotonic()
         assert process.stop(signal.SIGTERM) == 0
-        assert time.monotonic() - since < 10
+        assert time.monotonic() - since < 40
         assert 'asked to end: SIGTERM' in process.output

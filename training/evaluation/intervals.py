@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
 from dfp_ros.core.intervals import wilson_interval
 
@@ -36,6 +35,8 @@ def interval(success: Sequence[float], episodes: int) -> tuple[float, float]:
     solved = round(float(np.mean(success)) * episodes)
     low, high = wilson_interval(solved, episodes)
     if len(success) > 1:
+        # Here, as it takes most of a second to import.
+        from scipy import stats
         half = stats.t.ppf(0.975, len(success) - 1) * stats.sem(success)
         low = min(low, float(np.mean(success) - half))
         high = max(high, float(np.mean(success) + half))

@@ -33,7 +33,7 @@ from torch import distributed
 # Its functions bind the process group that exists at import as a default, and torch.optim imports
 # it late: the group would never be released, and its threads would sometimes abort the process at
 # exit.
-import torch.distributed.nn
+import torch.distributed.nn  # noqa: F401
 
 # Timeout of a rank that waits for the others: one of them may be evaluating.
 PATIENCE = timedelta(hours=1)

@@ -68,7 +68,8 @@ def test_the_newest_wins() -> None:
     begin = time.monotonic()
     for i in range(1, 1000):
         decoder.offer(b'%d' % i, episode=i)
-    assert time.monotonic() - begin < 1, 'nobody waits for the decoder'
+    # Less than the decoder's patience.
+    assert time.monotonic() - begin < 10, 'nobody waits for the decoder'
     decoder.decode()
     taken = decoder.receiver.take()
     assert taken is not None

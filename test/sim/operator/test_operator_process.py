@@ -34,7 +34,6 @@ from dfp_ros.node.ros.qos import DECISION_QOS
 from testing.processes.robot_learning import (
     await_output,
     LearningCell,
-    make_clone,
     parameters,
     ROBOT,
 )
@@ -53,14 +52,13 @@ def read(message: Float64MultiArray) -> RecordedDecision:
 
 
 @pytest.mark.slow
-def test_corrections_arrive_as_demonstrations(demonstrations: Path, tmp_path: Path) -> None:
+def test_corrections_arrive_as_demonstrations(clone: Path, tmp_path: Path) -> None:
     """
     An operator takes over from an untrained policy, and lets go.
 
     Its steps arrive in the learner's demonstrations, as sent, and none is beyond the limits that
     the description has for a person.
     """
-    clone = make_clone(demonstrations, tmp_path / 'run')
     takeover = load_robot_description(ROBOT).takeover
     assert takeover is not None
     clips = {entry.action: entry.reading.high for entry in takeover.entries}
@@ -73,7 +71,7 @@ def test_corrections_arrive_as_demonstrations(demonstrations: Path, tmp_path: Pa
             str(clone.parent), '--out', str(tmp_path / 'out'), '--updates-per-step', '0',
             '--swap', 'never', '--episodes', '1')
         await_output(learner, 'learner: ')
-        peer.wait_for(lambda: learner.process.poll() is not None, 90.0)
+        peer.wait_for(lambda: learner.process.poll() is not None, 300.0)
         assert learner.process.returncode == 0, learner.output
         assert operator.stop() == 0, operator.output
         for text in ('takes over: no', 'lets go: ', 'took over in '):

@@ -227,11 +227,11 @@ def test_metadata_that_is_expensive_to_read(tmp_path: Path, change: str, message
     path = split(tmp_path)
     metadata = path / 'metadata.yaml'
     metadata.write_text(f'{metadata.read_text()}\n  {change}\n')
-    begin = time.monotonic()
+    begin = time.process_time()
     with pytest.raises(RecordingError, match=(
             rf'metadata.yaml cannot be read: found {message}.*one by one: second.mcap')):
         read(path)
-    assert time.monotonic() - begin < 5
+    assert time.process_time() - begin < 5
 
 
 WRITER = """

@@ -145,7 +145,7 @@ class Managed:
         try:
             self.peer.wait_for(lambda: self.state == state and (
                 reason in self.states[-1]['reason']) and episode in (
-                    None, self.states[-1]['episode']), 30)
+                    None, self.states[-1]['episode']))
         except TimeoutError as error:
             raise TimeoutError(
                 f'{error}: {state} {reason}; found {self.states}\n{self.process.output}') from None
@@ -462,7 +462,7 @@ def test_a_manager_that_is_suspended_stops_the_robot_first(policy: Path) -> None
         cell.process.process.send_signal(signal.SIGTSTP)
         cell.cell.wait_for_stop()
         status = Path(f'/proc/{cell.process.process.pid}/stat')
-        cell.peer.wait_for(lambda: status.read_text().rpartition(')')[2].split()[0] == 'T', 10)
+        cell.peer.wait_for(lambda: status.read_text().rpartition(')')[2].split()[0] == 'T')
         cell.process.process.send_signal(signal.SIGCONT)
         cell.peer.wait_for(lambda: 'the process was suspended' in cell.process.output)
         assert 'ABANDONED' in cell.process.output
@@ -526,7 +526,7 @@ def test_another_program_judges(policy: Path, kind: str) -> None:
                 other.publish(Bool(data=False))
                 return 'judge: found 2 publishers' in cell.process.output
 
-            cell.peer.wait_for(is_said, 10)
+            cell.peer.wait_for(is_said)
             cell.publish('judge', good)
             other.publish(Bool(data=False))
             cell.publish('judge', good)
@@ -534,7 +534,7 @@ def test_another_program_judges(policy: Path, kind: str) -> None:
             cell.peer.node.destroy_publisher(other)
             cell.peer.wait_for(
                 lambda: cell.publish('judge', Bool(data=False)) or cell.publish('judge', good)
-                or cell.state == 'resetting', 10)
+                or cell.state == 'resetting')
         cell.publish('judge', good)
         cell.wait_for('resetting', episode=1)
         cell.publish('judge', good)

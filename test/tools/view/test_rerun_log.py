@@ -127,7 +127,7 @@ def test_a_running_node_is_recorded(tmp_path: Path) -> None:
         peer.node.create_timer(0.02, lambda: (
             decisions.publish(message), joints.publish(JointState(name=['a'], position=[0.5]))))
         # More than is left in the buffers of a file.
-        peer.wait_for(lambda: out.stat().st_size > 20_000, 20)
+        peer.wait_for(lambda: out.stat().st_size > 20_000)
         assert view.stop() == 0, view.output
         assert 'of decision' in view.output
         assert 'of joints' in view.output

@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import replace
 import json
 from pathlib import Path
+import shutil
 import subprocess
 import sys
 
@@ -27,7 +28,6 @@ torch = pytest.importorskip('torch')
 pytest.importorskip('rclpy')
 
 from dfp_ros.sim.demo.signals import Interrupted, Signals  # noqa: E402
-from testing.processes.robot_learning import make_clone  # noqa: E402
 from training.demo import preparation  # noqa: E402
 from training.demo.result import Result  # noqa: E402
 from training.demo.session import Witness  # noqa: E402
@@ -43,9 +43,9 @@ def record(number: int, success: int, policy: str) -> EpisodeRecord:
 
 @pytest.mark.slow
 def test_a_session_leaves_figures_picture_and_both_policies(
-        demonstrations: Path, tmp_path: Path) -> None:
+        demonstrations: Path, clone: Path, tmp_path: Path) -> None:
     """The clone is there already; node, robot and learner run, and end with the demo."""
-    clone = make_clone(demonstrations, tmp_path / 'runs' / 'learn_clone_3')
+    shutil.copytree(clone.parent, tmp_path / 'runs' / 'learn_clone_3')
     out = tmp_path / 'out'
     ended = subprocess.run(
         [sys.executable, '-m', 'training.learn_demo', '--seed', '3', '--data',
@@ -121,13 +121,13 @@ def test_a_preparation_that_fails_names_its_command(
 
 
 def test_the_shipped_clone_is_taken_for_its_own_data_and_seed_only(
-        demonstrations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        demonstrations: Path, clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture) -> None:
     """The learner would refuse it with other data."""
     shipped = tmp_path / 'learn_clone'
     monkeypatch.setattr(preparation, 'SHIPPED', shipped)
     assert 'found no folder' in preparation.reason_to_clone(demonstrations, 0)
-    make_clone(demonstrations, shipped)
+    shutil.copytree(clone.parent, shipped)
     _, config, _, _ = load_agent(shipped / 'checkpoint.pt')
     signals = object.__new__(Signals)
     signals.received = 0

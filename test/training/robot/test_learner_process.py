@@ -84,26 +84,26 @@ def test_a_killed_learner_goes_on_where_it_was(
     words = (str(clone.parent), '--out', str(tmp_path / 'out'), *WORDS)
     first = cell.start_learner(*words, '--checkpoint-every', '100')
     await_output(first, 'takes over')
-    await_output(first, 'episode 3:')
+    await_output(first, 'episode 1:')
     with Peer(cell.domain) as peer:
         decisions = Decisions(peer)
         decisions.await_more()
         first.process.kill()
         first.process.wait()
-        numbers = decisions.await_more(300)
+        numbers = decisions.await_more(150)
     assert np.diff(numbers).max() == 1
     saved = read(tmp_path / 'out' / 'checkpoint.pt')['progress']['environment_steps']
     written = sum(
         len(stored.load(path)) for path in (tmp_path / 'out' / 'episodes').glob('*.npz'))
     ended = len(list((tmp_path / 'out' / 'episodes').glob('*.npz')))
-    second = cell.start_learner(*words, '--episodes', '2')
-    assert second.wait(90) == 0, second.output
+    second = cell.start_learner(*words, '--episodes', '1')
+    assert second.wait() == 0, second.output
     if written > saved:
         assert f'{written - saved} transitions were on the disk' in second.output
     assert f'episode {ended}: ' in second.output, second.output
     result = json.loads((tmp_path / 'out' / 'learner.json').read_text())
-    assert result['episodes'] == 2
-    assert result['episodes_of_all_sessions'] == ended + 2
+    assert result['episodes'] == 1
+    assert result['episodes_of_all_sessions'] == ended + 1
     total = sum(
         len(stored.load(path)) for path in (tmp_path / 'out' / 'episodes').glob('*.npz'))
     assert result['transitions'] == total > written
@@ -160,18 +160,18 @@ def test_updates_end_with_a_loss_that_is_not_finite(
         cell: LearningCell, clone: Path, tmp_path: Path) -> None:
     """The last policy stays, episodes are still written, and the checkpoint is the one before."""
     words = (str(clone.parent), '--out', str(tmp_path / 'out'), *WORDS)
-    first = cell.start_learner(*words, '--episodes', '2')
+    first = cell.start_learner(*words, '--episodes', '1')
     assert first.wait() == 0, first.output
     saved = tmp_path / 'out' / 'checkpoint.pt'
     content = read(saved)
     content['optimiser']['state'][0]['exp_avg'][:] = float('inf')
     write(saved, {name: value for name, value in content.items() if name != 'format'})
     before = saved.read_bytes()
-    second = cell.start_learner(*words, '--episodes', '3')
+    second = cell.start_learner(*words, '--episodes', '1')
     assert second.wait() == 1, second.output
     assert 'there are no more updates and no new policies' in second.output
     assert saved.read_bytes() == before
-    assert len(list((tmp_path / 'out' / 'episodes').glob('*.npz'))) >= 4
+    assert len(list((tmp_path / 'out' / 'episodes').glob('*.npz'))) >= 2
     result = json.loads((tmp_path / 'out' / 'learner.json').read_text())
     assert 'found nan' in result['failure']
 
@@ -237,7 +237,7 @@ def test_a_full_disk_ends_the_learner_and_not_the_robot(
     size = (tmp_path / 'out' / 'checkpoint.pt').stat().st_size
     learner = cell.start_learner(
         *words, '--checkpoint-every', '50', prefix=('prlimit', f'--fsize={size // 2}'))
-    assert learner.wait(90) == 2, learner.output
+    assert learner.wait() == 2, learner.output
     assert 'cannot be written' in learner.output
     assert 'Traceback' not in learner.output
     with Peer(cell.domain) as peer:

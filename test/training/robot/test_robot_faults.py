@@ -82,7 +82,7 @@ class Learning:
     def await_more(self, peer: Peer, text: str, count: int = 1) -> None:
         """Wait until the learner has said something so many more times."""
         before = self.learner.output.count(text)
-        peer.wait_for(lambda: self.learner.output.count(text) >= before + count, 90.0)
+        peer.wait_for(lambda: self.learner.output.count(text) >= before + count, 300.0)
 
     @property
     def updates(self) -> int:
@@ -208,7 +208,7 @@ def test_a_person_takes_over_while_a_policy_is_swapped(learning: Learning) -> No
             assert first.entry is not None
             old = first.entry.policy
             during = decisions.await_one(
-                lambda row: row.entry is not None and row.entry.policy != old, 10, 90.0)
+                lambda row: row.entry is not None and row.entry.policy != old, 10, 300.0)
             assert Commanding.POLICY not in {row.commander for row in during}
         decisions.await_one(lambda row: row.commander is Commanding.POLICY, 10)
         learning.await_more(peer, ': not solved, return', 2)

@@ -182,6 +182,7 @@ def test_a_second_video_begins_when_the_first_is_large(
 def of_somebody_else(folder: Path, kind: str) -> Path:
     """Make a dataset with pictures, without what only this package writes."""
     write(folder, smooth([4, 6, 3]), 'Look', pictures=kind)
+
     def without(content: dict) -> None:
         del content['images']
     change_json(folder / 'meta/dfp_ros.json', without)
@@ -214,6 +215,7 @@ def test_pictures_of_somebody_else_are_named(tmp_path: Path, kind: str) -> None:
 def test_a_changed_dataset_has_no_pictures_after_its_episodes(tmp_path: Path) -> None:
     """LeRobot's tools do not keep them; the pictures are still known."""
     write(tmp_path / 'set', smooth([4, 6, 3]), 'Look', pictures='image')
+
     def changed(content: dict) -> None:
         content['frames'] = 99
     change_json(tmp_path / 'set/meta/dfp_ros.json', changed)
@@ -225,6 +227,7 @@ def test_a_changed_dataset_has_no_pictures_after_its_episodes(tmp_path: Path) ->
 def test_channels_may_come_first(tmp_path: Path) -> None:
     """In the list of features; files and videos have no order of them."""
     folder = of_somebody_else(tmp_path / 'set', 'image')
+
     def turned(content: dict) -> None:
         content['features'][KEYS[0]]['shape'] = [3, 16, 18]
     change_json(folder / layout.INFO, turned)
@@ -234,6 +237,7 @@ def test_channels_may_come_first(tmp_path: Path) -> None:
 def test_distances_of_somebody_else_are_no_pictures(tmp_path: Path) -> None:
     """Their videos have 12 bits a pixel."""
     folder = of_somebody_else(tmp_path / 'set', 'image')
+
     def depth(content: dict) -> None:
         content['features'][KEYS[1]]['info'] = {'is_depth_map': True}
     change_json(folder / layout.INFO, depth)
@@ -249,6 +253,7 @@ def test_pictures_of_another_size_are_refused(
         tmp_path: Path, feature: dict, message: str) -> None:
     """Before anything is decoded."""
     folder = of_somebody_else(tmp_path / 'set', 'image')
+
     def changed(content: dict) -> None:
         content['features'][KEYS[0]] |= feature
     change_json(folder / layout.INFO, changed)
@@ -285,6 +290,7 @@ def test_a_damaged_video_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r'found no frame at 0.8 s, expected 20 frames .*sode 2'):
         load(folder, keys=KEYS[:1])
     pq.write_table(table, folder / so100.EPISODES)
+
     def wider(content: dict) -> None:
         content['features'][KEYS[0]]['shape'] = [16, 20, 3]
     whole = (folder / layout.INFO).read_text()

@@ -279,6 +279,7 @@ def test_runs_checkpoint_when_the_sweep_ends(
                 log.read_text().count('\n') < 2):
             assert process.poll() is None
             assert time.monotonic() < until
+            time.sleep(0.05)
         process.send_signal(kind)
         assert process.wait(60) == code
     with (run / '.lock').open() as lock:

@@ -48,6 +48,7 @@ from training.learning.trainer.checkpoint_file import read  # noqa: E402
 from training.learning.trainer.replay_buffer import ReplayBuffer  # noqa: E402
 from training.learning.trainer.run import train  # noqa: E402
 from training.learning.trainer.session import TrainingError  # noqa: E402
+from training.train import main  # noqa: E402
 
 UPDATES = 3
 SMALL = TrainConfig(
@@ -180,6 +181,7 @@ def test_a_signal_to_torchrun_checkpoints_and_ends(
         while not (run / 'checkpoint.pt').exists():
             assert process.poll() is None
             assert time.monotonic() < until
+            time.sleep(0.05)
         process.send_signal(kind)
         process.communicate(timeout=60)
     last = (run / 'updates.csv').read_text().splitlines()[-1].split(',')[0]
@@ -196,22 +198,21 @@ def test_alone_it_is_the_plain_thing() -> None:
     assert torch.equal(distributed.rows(values), values)
 
 
-def test_torchrun_trains_as_one_process_does(demonstrations: Path, tmp_path: Path) -> None:
+def test_torchrun_trains_as_one_process_does(
+        demonstrations: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Both phases: only the first rank writes, and one process resumes a run of two."""
     arguments = [
         'small-offline', '--data', str(demonstrations), '--steps', '3', '--online-steps', '14',
         '--online-start', '10', '--hidden', '16', '16', '--batch-size', '8', '--episodes', '1',
         '--threads', '1', '--log-every', '1', '--learning-rate', '1e-4', '--schedule', 'constant']
-    module = ['-m', 'training.train', *arguments]
-    shared = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node',
-              '2', '-m', '--', *module[1:], '--run', str(tmp_path / 'two')]
-    alone = [sys.executable, *module, '--run', str(tmp_path / 'one')]
-    for command in (shared, alone):
-        done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=240,
-            env={**os.environ, 'OMP_NUM_THREADS': '1'})
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.count('7 of 7 updates') == 1
+    done = subprocess.run(
+        [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2',
+         '-m', '--', 'training.train', *arguments, '--run', str(tmp_path / 'two')], cwd=ROOT,
+        capture_output=True, text=True, timeout=240, env={**os.environ, 'OMP_NUM_THREADS': '1'})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count('7 of 7 updates') == 1
+    assert main([*arguments, '--run', str(tmp_path / 'one')]) == 0
+    assert capfd.readouterr().out.count('7 of 7 updates') == 1
     two, one = (read(tmp_path / name / 'checkpoint.pt') for name in ('two', 'one'))
     for name, value in one['agent'].items():
         torch.testing.assert_close(two['agent'][name], value, rtol=0, atol=1e-5)
@@ -221,10 +222,7 @@ def test_torchrun_trains_as_one_process_does(demonstrations: Path, tmp_path: Pat
         torch.testing.assert_close(
             two['replay'][name], one['replay'][name], rtol=0, atol=1e-5)
     assert two['batch_random'] == one['batch_random']
-    again = subprocess.run(
-        [*alone[:-1], str(tmp_path / 'two'), '--resume'], cwd=ROOT, capture_output=True,
-        text=True, timeout=120)
-    assert again.returncode == 0, again.stderr
+    assert main([*arguments, '--run', str(tmp_path / 'two'), '--resume']) == 0
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(

@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 import os
 from pathlib import Path
@@ -29,6 +30,7 @@ import pytest
 torch = pytest.importorskip('torch')
 
 from testing.learning.runs import settings  # noqa: E402
+from training.config import TrainConfig  # noqa: E402
 from training.learning.agents.agent import Agent  # noqa: E402
 from training.learning.trainer.checkpoint_file import read  # noqa: E402
 from training.learning.trainer.explorer import Explorer  # noqa: E402
@@ -125,28 +127,45 @@ def test_an_explorer_goes_on_where_it_was(steps: int) -> None:
     assert first.solved == again.solved
 
 
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[TrainConfig], Path]:
+    """Train with each of the settings once, without an interruption; return the run's folder."""
+    made: dict[str, Path] = {}
+
+    def get(config: TrainConfig) -> Path:
+        key = config.to_json()
+        if key not in made:
+            run = tmp_path_factory.mktemp('whole') / 'run'
+            assert train(run, config).step == config.updates
+            made[key] = run
+        return made[key]
+
+    return get
+
+
 @pytest.mark.parametrize(('policy', 'updates', 'cut'), [
     ('dfp', 24, 4), ('dfp', 24, 15), ('meanflow', 24, 4), ('meanflow', 24, 15),
     *(pytest.param(policy, 200, cut, marks=pytest.mark.long)
       for policy in ('dfp', 'flow', 'fql', 'meanflow', 'driftql') for cut in (50, 100, 150))])
 def test_resume_is_exact_in_both_phases(
-        demonstrations: Path, tmp_path: Path, policy: str, updates: int, cut: int,
-        monkeypatch: pytest.MonkeyPatch) -> None:
+        demonstrations: Path, trained: Callable[[TrainConfig], Path], tmp_path: Path,
+        policy: str, updates: int, cut: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that is cut equals one that is not: in the offline phase, at the switch, online."""
     phases = {} if updates == 24 else {'steps': 100, 'online_steps': 112}
     config = settings(demonstrations, **ONLINE | phases, policy=policy)
-    assert train(tmp_path / 'whole', config).step == config.updates == updates
+    assert config.updates == updates
+    runs = trained(config), tmp_path / 'halves'
     interrupt(monkeypatch, cut)
     assert train(tmp_path / 'halves', config).step == cut
     monkeypatch.undo()
     resumed = train(tmp_path / 'halves', config, resume=True)
     assert resumed.environment_steps == config.online_steps
-    whole, halves = (read(tmp_path / name / 'checkpoint.pt') for name in ('whole', 'halves'))
+    whole, halves = (read(run / 'checkpoint.pt') for run in runs)
     assert_equal(
         {name: whole[name] for name in whole if name not in ('progress', 'spec')},
         {name: halves[name] for name in whole if name not in ('progress', 'spec')})
     assert int(whole['replay']['added']) == config.online_steps
-    columns = [read_rows(tmp_path / name / 'updates.csv') for name in ('whole', 'halves')]
+    columns = [read_rows(run / 'updates.csv') for run in runs]
     assert [row['critic_loss'] for row in columns[0]] == [row['critic_loss'] for row in columns[1]]
 
 
@@ -209,17 +228,17 @@ def test_the_switch_starts_improvement_and_keeps_the_data(
 
 @pytest.mark.parametrize('cut', [4, 7])
 def test_an_offline_run_may_clone_first(
-        demonstrations: Path, tmp_path: Path, cut: int,
+        demonstrations: Path, trained: Callable[[TrainConfig], Path], tmp_path: Path, cut: int,
         monkeypatch: pytest.MonkeyPatch) -> None:
     """The anchor is then the cloned policy; a run interrupted before or after resumes exactly."""
     config = settings(
         demonstrations, steps=10, improve_after=6, log_every=1, anchor_rate=1e-9)
-    train(tmp_path / 'cloned', replace(config, steps=6, improve_after=0, value_weight=0.0))
-    train(tmp_path / 'whole', config)
-    rows = read_rows(tmp_path / 'whole' / 'updates.csv')
+    clone = trained(replace(config, steps=6, improve_after=0, value_weight=0.0))
+    run = trained(config)
+    rows = read_rows(run / 'updates.csv')
     assert ['ascent_force' in row for row in rows] == [False] * 6 + [True] * 4
-    cloned = read(tmp_path / 'cloned' / 'checkpoint.pt')['agent']
-    whole = read(tmp_path / 'whole' / 'checkpoint.pt')['agent']
+    cloned = read(clone / 'checkpoint.pt')['agent']
+    whole = read(run / 'checkpoint.pt')['agent']
     for name, value in cloned.items():
         if name.startswith('actor.network.'):
             torch.testing.assert_close(

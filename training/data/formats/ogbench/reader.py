@@ -19,8 +19,10 @@ The files are OGBench's ``.npz``; rewards and masks are computed by its ``relabe
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 from ogbench.relabel_utils import relabel_dataset
 
@@ -251,8 +253,12 @@ def _judge(environment: str, state: dict[str, np.ndarray]) -> tuple[np.ndarray, 
     """Compute reward and mask of each row, for the task of the environment."""
     # Rewards are of the state; without pictures, nothing is drawn.
     environment = environment.removeprefix(VISUAL)
-    env = make_env(environment)
     # OGBench derives from the environment's name which state to compute the reward from.
-    relabel_dataset(environment, env, state)
-    env.close()
+    relabel_dataset(environment, _make_judge(environment), state)
     return state['rewards'], state['masks']
+
+
+@functools.lru_cache(maxsize=1)
+def _make_judge(environment: str) -> gymnasium.Env:
+    """Make an environment, which takes longer than to read a file, for all files of a task."""
+    return make_env(environment)
