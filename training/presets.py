@@ -94,8 +94,8 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
         replace(
             _SMALL, data='data/visual-cube-single-demo-task2-v0.npz',
             environment='visual-cube-single-singletask-task2-v0', precision='bf16',
-            batch_size=128, horizon=5, picture_delay=5, value_weight=0.0, noise_scale=0.5,
-            steps=6_000, evaluate_every=3_000, checkpoint_every=500)),
+            batch_size=128, horizon=5, shift=2, picture_delay=5, value_weight=0.0, noise_scale=0.5,
+            steps=7_000, evaluate_every=7_000, checkpoint_every=500)),
     'visual': (
         'The same on a GPU, with networks and batches of the paper',
         TrainConfig(

@@ -34,6 +34,7 @@ from ogbench.utils import DATASET_URL, DEFAULT_DATASET_DIR
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.text.errors import nearest
 from dfp_ros.core.text.printable import quoted
+from dfp_ros.sim.simulation.picture_names import VISUAL
 from training.data.datasets.download import Download, DownloadError
 from training.data.transitions.transitions import DataError
 
@@ -62,12 +63,15 @@ def find(path: Path) -> Path:
             return place
     match = NAME.fullmatch(path.stem)
     scene, kind, task, size = match.groups('') if match else ('SCENE', 'KIND', '', '')
+    visual = ' --visual' if scene.startswith(VISUAL) else ''
     official = f'{scene}-{"play" if kind == "demo" else kind}{size}-v0'
+    collected = (
+        f'--scene {scene.removeprefix(VISUAL)} --kind {kind}{task.replace("-task", " --task ")}')
     raise DataError(
         f'{path}: found no such file, nor {shared}; make it with `python -m '
-        f'training.collect --scene {scene} --kind {kind}{task.replace("-task", " --task ")} --out '
-        f'{path.parent}`, download data with `python -m training.datasets.official {official} '
-        f'--out {path.parent}`, or convert recordings with `python -m training.convert`')
+        f'training.collect {collected}{visual} --out {path.parent}`, download data with `python '
+        f'-m training.datasets.official {official} --out {path.parent}`, or convert recordings '
+        'with `python -m training.convert`')
 
 
 def files(name: str, count: int | None = None) -> Iterator[str]:

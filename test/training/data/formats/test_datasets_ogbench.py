@@ -24,6 +24,7 @@ import pytest
 
 from dfp_ros.sim.simulation.ogbench_env import make_env
 from training.data.datasets import load as load_run
+from training.data.datasets.official import find
 from training.data.formats.ogbench.reader import load, load_unrewarded
 from training.data.formats.ogbench.scenes import scene_of, SCENES
 from training.data.inspection.inspected import inspect
@@ -401,3 +402,14 @@ def test_a_visual_data_set_of_an_unknown_scene(tmp_path: Path, visual: dict) -> 
     del visual['qpos']
     with pytest.raises(DataError, match="'qpos' is missing"):
         load_unrewarded(written(tmp_path / 'c.npz', visual))
+
+
+@pytest.mark.parametrize(('name', 'command'), [
+    ('visual-scene-play-v0', '--scene scene --kind play --visual --out'),
+    ('cube-single-demo-task2-v0', '--scene cube-single --kind demo --task 2 --out'),
+    ('scene-play-v0', '--scene scene --kind play --out')])
+def test_a_missing_file_names_the_command_that_makes_it(
+        tmp_path: Path, name: str, command: str) -> None:
+    """For pictures, too."""
+    with pytest.raises(DataError, match=f'training.collect {command} '):
+        find(tmp_path / f'{name}.npz')
