@@ -200,7 +200,7 @@ def test_an_inference_that_never_ends(tmp_path: Path) -> None:
         in_time = [row for row in rows(cell, begin) if Reason.OVERDUE not in row.reason]
         assert len(in_time) > 40
         cell.process.stop(signal.SIGTERM)
-        assert cell.process.output[said:].count('which is overdue') <= 2
+        assert cell.process.output[said:].count('which is overdue') <= 10
 
 
 def test_a_policy_that_is_too_slow_even_so(slow: Path, tmp_path: Path) -> None:

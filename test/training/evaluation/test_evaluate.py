@@ -213,7 +213,7 @@ def test_environment_that_hangs(
     assert not any(process.is_alive() for process in pair.processes)
 
 
-def hang_elsewhere(environment: str, provenance: object) -> gymnasium.Env:
+def hang_elsewhere(environment: str, *_: object) -> gymnasium.Env:
     """Make an environment, but not in a process of its own."""
     while multiprocessing.parent_process() is not None:
         time.sleep(60)

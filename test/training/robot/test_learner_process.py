@@ -248,11 +248,12 @@ def test_a_full_disk_ends_the_learner_and_not_the_robot(
 
 def test_a_fault_of_the_command_line_is_one_line(clone: Path, tmp_path: Path) -> None:
     with LearningCell(clone, *FAST) as cell:
+        run, none = str(clone.parent), str(tmp_path / 'none')
         for words, text in (
-                (['--swap-every', '0'], 'swap_every: found 0, expected a whole number from 1'),
-                (['--processors', '900'], "processors: found '900', expected auto, all, or"),
-                ([], 'checkpoint.pt: found no checkpoint; give the folder of a run')):
-            learner = cell.start_learner(str(tmp_path / 'none'), *words)
+                ([run, '--swap-every', '0'], 'swap_every: found 0, expected a whole number'),
+                ([run, '--processors', '900'], "processors: found '900', expected auto, all, or"),
+                ([none], 'checkpoint.pt: found no checkpoint; give the folder of a run')):
+            learner = cell.start_learner(*words)
             assert learner.wait() == 2
             assert text in ' '.join(learner.output.split())
             assert 'Traceback' not in learner.output

@@ -51,7 +51,7 @@ TOPICS = [
     topic('sensor_msgs/msg/JointState', entry('one', 'position', joints=('c',)),
           entry('three', 'position', joints=('d', 'a', 'b'))),
     topic('std_msgs/msg/Float64MultiArray', entry('three', 'data', indices=(0, 3, 2)),
-          entry('one', 'data', indices=(1,), scale=(1000.0,))),
+          entry('one', 'data', indices=(1,), scale=(1000.0,)), frame_id=''),
     topic('geometry_msgs/msg/TwistStamped', entry('one', 'twist.angular.z'),
           entry('three', 'twist.linear', components=('z', 'x', 'y'))),
     *(topic('geometry_msgs/msg/PoseStamped', entry('turn', 'pose.orientation', rotation=rotation))
