@@ -15,14 +15,21 @@
 The whole test suite, in two pytest sessions side by side, of two processes each.
 
 Tests that run nodes mostly wait; those that learn, simulate or lint keep a processor busy. So the
-latter run in the time that the former leave (SCHED_IDLE). With arguments there is one session, in
-one process, with these arguments.
+latter run in the time that the former leave (SCHED_IDLE).
+
+Some of the former are about real time, which a machine that stalls cannot give. The few that fail
+beside others are printed with their errors, and tried once more, alone; the suite passes only if
+they pass then, and its last lines name them.
+
+With arguments there is one session, in one process, with these arguments.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+import json
 import os
+from pathlib import Path
 import subprocess
 import sys
 import tempfile
@@ -43,8 +50,10 @@ _PYTEST = (
     sys.executable, '-m', 'pytest', '-m', 'not long', '--durations=25', '--durations-min=5')
 _BESIDE = ('-n', '2', '--dist', 'loadgroup', '--no-loadscope-reorder', '--max-worker-restart=0')
 _NICE = 19
-# pytest's exit status if no test was chosen.
-_NOTHING = 5
+# pytest's exit statuses if tests failed, and if no test was chosen.
+_FAILED, _NOTHING = 1, 5
+#: Most failures that may have been the machine's.
+MOST = 5
 
 
 def main(arguments: list[str]) -> int:
@@ -62,14 +71,50 @@ def main(arguments: list[str]) -> int:
         os.environ[SHARED] = shared
         with Beside(BUSY) as busy:
             give_way(busy.process.pid)
-            statuses = {run('test', *_BESIDE, *(f'--ignore={path}' for path in BUSY))}
-            statuses |= {busy.process.wait()}
+            cache = Path(shared) / 'cache'
+            status = run(
+                'test', *_BESIDE, '-o', f'cache_dir={cache}',
+                *(f'--ignore={path}' for path in BUSY))
+            statuses = {busy.process.wait()}
+        if status == _FAILED:
+            status = run_again(failed_tests(cache))
+    statuses |= {status}
     return max(statuses - {_NOTHING}, default=0)
 
 
 def run(*arguments: str) -> int:
     """Run a session to its end; return its exit status."""
     return subprocess.run([*_PYTEST, *arguments], cwd=ROOT, check=False).returncode
+
+
+def failed_tests(cache: Path) -> list[str]:
+    """
+    Return the tests that failed in a session.
+
+    :param cache: Folder of pytest's cache of the session.
+    """
+    try:
+        failed = json.loads((cache / 'v' / 'cache' / 'lastfailed').read_text())
+    except OSError:
+        return []
+    # A session of several processes appends the group of a test to its name.
+    return [name.partition('@test/')[0] for name in failed]
+
+
+def run_again(tests: Sequence[str]) -> int:
+    """
+    Run a few tests that failed beside others once more, alone.
+
+    :param tests: Their names.
+    :return: The exit status: 0 if all passed now, and that of a failure if there are many.
+    """
+    if not 0 < len(tests) <= MOST:
+        return _FAILED
+    print(f'{len(tests)} failed beside other tests; once more, alone:', flush=True)
+    status = run(*tests)
+    said = 'passed alone' if status == 0 else 'did not all pass alone either'
+    print(f'failed beside other tests (see above), and {said}:', *tests, sep='\n  ', flush=True)
+    return status
 
 
 class Beside:

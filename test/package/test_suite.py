@@ -17,10 +17,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+import subprocess
+import sys
 import threading
 from typing import Any
 
 import pytest
+
+from testing import suite
 
 
 @pytest.fixture(scope='module')
@@ -64,3 +68,48 @@ def test_a_folder_is_made_once_and_never_half(once: Any, tmp_path: Path) -> None
         thread.join()
     assert found == ['whole'] * 2
     assert len(calls) == 1
+
+
+PROBE = """
+from pathlib import Path
+import pytest
+
+TIMES = Path(__file__).parent / 'times'
+
+@pytest.mark.xdist_group('test/probe.py')
+@pytest.mark.parametrize('name', ['a@b', 'c'])
+def test_it(name):
+    with TIMES.open('a') as times:
+        times.write(name)
+    assert TIMES.read_text().count(name) > (name == 'a@b') * REFUSALS
+"""
+
+
+def make_failure(folder: Path, refusals: int) -> list[str]:
+    """Run a file of two tests, one of which fails; return the failures that the cache has."""
+    (folder / 'test_probe.py').write_text(PROBE.replace('REFUSALS', str(refusals)))
+    assert subprocess.run(
+        [sys.executable, '-m', 'pytest', '-n', '1', '--dist', 'loadgroup', '-o',
+         f'cache_dir={folder / "cache"}', '--rootdir', str(folder), str(folder / 'test_probe.py')],
+        check=False, capture_output=True).returncode == 1
+    return suite.failed_tests(folder / 'cache')
+
+
+@pytest.mark.parametrize(('refusals', 'status'), [(1, 0), (2, 1)])
+def test_a_failure_counts_if_the_test_fails_alone_too(
+        refusals: int, status: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """It alone is run again, and named at the end."""
+    failed = make_failure(tmp_path, refusals)
+    assert failed == ['test_probe.py::test_it[a@b]']
+    assert suite.run_again([f'{tmp_path}/{failed[0]}']) == status
+    assert (tmp_path / 'times').read_text() == 'a@bca@b'
+    last = capfd.readouterr().out.splitlines()[-2:]
+    assert last[0].endswith(
+        'passed alone:' if status == 0 else 'did not all pass alone either:')
+    assert last[1].endswith('test_it[a@b]')
+
+
+def test_many_failures_are_not_the_machine(tmp_path: Path) -> None:
+    """They are not tried again; nor is a session that has not said what failed."""
+    assert suite.run_again(['test/no_such_test.py'] * (suite.MOST + 1)) == 1
+    assert suite.run_again(suite.failed_tests(tmp_path)) == 1

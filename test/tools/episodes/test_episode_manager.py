@@ -165,9 +165,16 @@ class Managed:
 
     def run(self, start: str = 'start') -> None:
         """Start an episode, and see the robot move."""
+        # From the start on: on a busy machine a short episode may be over before one looks again.
+        self.cell.twists.clear()
         assert self.call(start).success
         self.wait_for('running')
-        self.cell.wait_for_motion()
+        try:
+            self.peer.wait_for(lambda: any(speed(twist) > 0 for twist in self.cell.twists))
+        except TimeoutError as error:
+            raise TimeoutError(
+                f'{error}: motion; found {self.states}\n{self.process.output}\n'
+                f'{self.cell.process.output}') from None
 
 
 def require_rest(cell: Cell) -> None:
