@@ -64,6 +64,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(autouse=True)
+def scheduling_as_before() -> Iterator[None]:
+    """Require that the test leaves no other priority: every later test would inherit it."""
+    if not hasattr(os, 'sched_getscheduler'):
+        yield
+        return
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    yield
+    after = os.sched_getscheduler(0), os.sched_getparam(0)
+    os.sched_setscheduler(0, *before)
+    assert after == before
+
+
+@pytest.fixture(autouse=True)
 def signals_as_before() -> Iterator[None]:
     """
     Restore the signal handlers after the test.

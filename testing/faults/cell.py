@@ -40,7 +40,7 @@ from std_msgs.msg import Float64MultiArray, String
 from dfp_ros.core.control.decision import State
 from dfp_ros.core.control.decision_row import read_decision, RecordedDecision
 from dfp_ros.node.ros.domain import free_domain
-from dfp_ros.node.ros.qos import DECISION_QOS, STATUS_QOS
+from dfp_ros.node.ros.qos import STATUS_QOS
 from testing.faults.robots import FaultRobot, Vector
 from testing.processes.policy_cell import arguments
 from testing.processes.ros_processes import NodeProcess, wait_until_known
@@ -48,6 +48,8 @@ from testing.processes.ros_processes import NodeProcess, wait_until_known
 # Modifies a message, or drops it by returning None.
 Change = Callable[[Any], Any]
 _PERIOD = 0.01  # s between two messages of a source
+# Messages that may wait for a test that is slower than the node.
+_DEEP = 5000
 #: Parameter with which a busy machine, where an inference takes long, is no reason for a refusal.
 PATIENT: dict[str, Any] = {'latency_share': 10.0}
 
@@ -281,7 +283,7 @@ class FaultCell:
                         item.key: item.value for item in status.values}))
 
         self.node.create_subscription(
-            Float64MultiArray, 'dfp_policy/decision', self._announcing(decided), DECISION_QOS)
+            Float64MultiArray, 'dfp_policy/decision', self._announcing(decided), _DEEP)
 
         def stands(message: String) -> None:
             self.standing = json.loads(message.data)
@@ -304,7 +306,7 @@ class FaultCell:
                 Command(time.monotonic(), topic, stamp, described.read(message)))
 
         return self.node.create_subscription(
-            described.kind, topic, self._announcing(commanded), 50)
+            described.kind, topic, self._announcing(commanded), _DEEP)
 
     def unsubscribe(self, topic: str) -> None:
         """Destroy the subscription to a command topic."""
@@ -312,6 +314,13 @@ class FaultCell:
         ended = self._executor.create_task(
             self.node.destroy_subscription, self._subscribed.pop(topic))
         self.wait_for(ended.done, f'no subscription to {topic}')
+
+    def discard_in_flight(self) -> None:
+        """Discard all commands that were sent before now, those in transit as well."""
+        for topic in self.robot.commands:
+            self.unsubscribe(topic)
+            self.subscribe_again(topic)
+        self.commands.clear()
 
     def subscribe_again(self, topic: str) -> None:
         """Subscribe to a command topic after :meth:`unsubscribe`."""

@@ -342,21 +342,22 @@ def _policy_node_killed(cell: FaultCell) -> Outcome:
     cell.wait_for_motion()
     cell.process.process.kill()
     cell.process.wait()
+    # Commands in flight when the node was killed are not from the new one.
+    cell.discard_in_flight()
     begun, began = time.monotonic(), cell.now()
-    cell.commands.clear()
     cell.start_node()
     cell.wait_for_motion()
-    # Commands in flight when the node was killed are not from the new one.
     seen = [each for each in cell.decisions if each.row.stamp >= began]
     fresh = [command for command in cell.commands if (command.stamp or began) >= began]
     check_commands(cell, fresh, seen)
     robot = cell.robot
     if robot.measured is not None:
         # The very first one may have been sent before there was a subscriber.
-        number = next(each.row.number for each in seen if each.row.stamp == fresh[0].stamp)
-        step = np.abs(fresh[0].numbers - robot.measured)
-        assert (step <= number * robot.velocity * robot.tick).all(), (
-            f'the first command is not at the measured position: {fresh[0]}')
+        numbers = {each.row.stamp: each.row.number for each in seen}
+        first = next(command for command in fresh if command.stamp in numbers)
+        step = np.abs(first.numbers - robot.measured)
+        assert (step <= numbers[first.stamp] * robot.velocity * robot.tick).all(), (
+            f'the first command is not at the measured position: {first}')
     return Outcome(
         'policy node killed', robot.name, False, '-',
         "nothing more is sent: the robot's own watchdog has to stop it; a new node starts from "

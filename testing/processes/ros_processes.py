@@ -134,8 +134,12 @@ class Peer:
         self.node.destroy_node()
         rclpy.shutdown(context=self._context)
 
-    def collect(self, kind: Any, topic: str, qos: Any = 50) -> list[Any]:
-        """Subscribe to a topic; the returned list grows."""
+    def collect(self, kind: Any, topic: str, qos: Any = 1000) -> list[Any]:
+        """
+        Subscribe to a topic; the returned list grows.
+
+        :param qos: By default so deep that a test that is slower than the node loses nothing.
+        """
         messages: list[Any] = []
         self.node.create_subscription(kind, topic, messages.append, qos)
         return messages

@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import replace
 import io
 import json
+import os
 from pathlib import Path
 import sys
 
@@ -33,7 +34,7 @@ from testing.learning import lerobot_datasets as so100  # noqa: E402
 from testing.learning.lerobot_datasets import change_json  # noqa: E402
 from testing.learning.pictures import with_pictures  # noqa: E402
 from testing.learning.transitions import drawn  # noqa: E402
-from training.data.formats.lerobot import layout  # noqa: E402
+from training.data.formats.lerobot import layout, video  # noqa: E402
 from training.data.formats.lerobot.description import describe  # noqa: E402
 from training.data.formats.lerobot.reader import load  # noqa: E402
 from training.data.formats.lerobot.statistics import measure, measure_pictures  # noqa: E402
@@ -145,6 +146,30 @@ def test_videos_are_read_as_they_were_written(tmp_path: Path) -> None:
         np.testing.assert_array_equal(ours.pixels, np.reshape(direct, ours.pixels.shape))
         wrong = np.abs(ours.pixels.astype(int) - theirs.pixels)
         assert wrong.mean() < 2, key  # a neighbouring frame differs by 5
+
+
+def test_writing_takes_no_priority(tmp_path: Path) -> None:
+    """
+    Not even as root, whose encoder of AV1 takes the highest there is by itself.
+
+    A robot's control loop on the same machine would wait for it.
+    """
+    pytest.importorskip('av')
+    found = set()
+
+    def look() -> None:
+        found.update(
+            (os.sched_getscheduler(int(thread)), os.sched_getparam(int(thread)).sched_priority)
+            for thread in os.listdir('/proc/self/task'))
+
+    before = (os.sched_getscheduler(0), os.sched_getparam(0).sched_priority)
+    writer = video.VideoWriter(tmp_path / 'x.mp4', (64, 66, 3), 10)
+    for _ in range(3):
+        writer.add(np.zeros((64, 66, 3), np.uint8))
+        look()
+    writer.close()
+    look()
+    assert found == {before}
 
 
 def test_large_pictures_are_in_av1(tmp_path: Path) -> None:

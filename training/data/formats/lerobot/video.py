@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from dfp_ros.core.text.printable import printable
+from training.common.scheduling import kept_scheduling
 from training.data.transitions.transitions import DataError
 
 # Smallest side that the encoder of AV1 takes.
@@ -82,6 +83,9 @@ class VideoWriter:
         self._stream = self._file.add_stream(codec, rate=rate, options=options)
         self._stream.height, self._stream.width = shape[:2]
         self._stream.pix_fmt = layout
+        # SVT-AV1 gives itself the highest real-time priority if it runs as root.
+        with kept_scheduling():
+            self._stream.codec_context.open()
 
     def add(self, picture: np.ndarray) -> None:
         """Append a frame, shape (height, width, n), uint8."""
