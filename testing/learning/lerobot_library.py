@@ -18,6 +18,7 @@ It is run by its path, with the Python of that environment, and imports nothing 
 
     .venv-lerobot/bin/python testing/learning/lerobot_library.py read DATASET read.npz
     .venv-lerobot/bin/python testing/learning/lerobot_library.py write DATASET frames.npz
+    .venv-lerobot/bin/python testing/learning/lerobot_library.py write-videos DATASET frames.npz
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def read(folder: Path, out: Path) -> None:
     np.savez(out, **arrays)
 
 
-def write(folder: Path, given: Path) -> None:
+def write(folder: Path, given: Path, pictures: str = 'image') -> None:
     """Record episodes as LeRobot does, with rewards."""
     with np.load(given) as file:
         frames = dict(file)
@@ -76,9 +77,12 @@ def write(folder: Path, given: Path) -> None:
             'dtype': str(frames[name].dtype), 'shape': frames[name].shape[1:],
             'names': joints if name in ('observation.state', 'action') else None}
         for name in frames if name != 'episode'}
+    for name in features:
+        if name.startswith('observation.images.'):
+            features[name] |= {'dtype': pictures, 'names': ['height', 'width', 'channels']}
     dataset = dataset_class().create(
         'local/tested', fps=RATE, features=features, root=folder, robot_type='so100_follower',
-        use_videos=False)
+        use_videos=pictures == 'video')
     for i, episode in enumerate(frames['episode']):
         dataset.add_frame({
             **{name: frames[name][i] for name in features}, 'task': TASKS[episode % 2]})
@@ -88,4 +92,7 @@ def write(folder: Path, given: Path) -> None:
 
 
 if __name__ == '__main__':
-    {'read': read, 'write': write}[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]))
+    {
+        'read': read, 'write': write,
+        'write-videos': lambda folder, given: write(folder, given, 'video'),
+    }[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]))

@@ -28,9 +28,11 @@ import pytest
 
 pytest.importorskip('pyarrow')
 
+from dfp_ros.spec_images import ImageField
 from testing import ROOT
 from testing.learning import lerobot_datasets as so100
 from testing.learning.lerobot_library import RATE, TASKS
+from testing.learning.pictures import with_pictures
 from testing.learning.transitions import drawn
 from training.data.formats.lerobot.reader import load
 from training.data.formats.lerobot.writer import write
@@ -94,6 +96,15 @@ def test_lerobot_reads_what_was_written(tmp_path: Path, width: int) -> None:
         'names': [f'state[{i}]' for i in range(4)] if width == 4 else ['state']}
 
 
+def describe(folder: Path) -> None:
+    """Add what LeRobot does not keep."""
+    so100.write_json(folder / 'meta' / 'dfp_ros.json', {
+        'version': 1, 'actions': 'physical',
+        'observation_fields': [{'name': 'joints', 'size': 2, 'unit': 'deg'}],
+        'action_fields': [
+            {'name': 'joints', 'size': 2, 'unit': 'deg', 'low': [-90, -90], 'high': [90, 90]}]})
+
+
 def test_what_lerobot_writes_is_read(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     episode = np.repeat(np.arange(4), 12)
@@ -106,11 +117,7 @@ def test_what_lerobot_writes_is_read(tmp_path: Path) -> None:
         'next.done': (np.arange(48) % 12 == 11)[:, None]}
     np.savez(tmp_path / 'frames.npz', **frames, episode=episode)
     library('write', tmp_path / 'a', tmp_path / 'frames.npz')
-    so100.write_json(tmp_path / 'a' / 'meta' / 'dfp_ros.json', {
-        'version': 1, 'actions': 'physical',
-        'observation_fields': [{'name': 'joints', 'size': 2, 'unit': 'deg'}],
-        'action_fields': [
-            {'name': 'joints', 'size': 2, 'unit': 'deg', 'low': [-90, -90], 'high': [90, 90]}]})
+    describe(tmp_path / 'a')
     data = load(tmp_path / 'a')
     # The last frame of the last episode has no successor.
     np.testing.assert_array_equal(data.observations, frames['observation.state'][:47])
@@ -121,6 +128,56 @@ def test_what_lerobot_writes_is_read(tmp_path: Path) -> None:
     assert data.period == 1 / RATE
     assert data.source['tasks'] == TASKS
     assert len(load(tmp_path / 'a', TASKS[0])) == 24
+
+
+def ramps(count: int, height: int, width: int) -> np.ndarray:
+    """Draw coloured pictures that a video keeps nearly, and that differ by 3 from frame to frame."""
+    number, row, column, channel = np.ogrid[:count, :height, :width, :3]
+    return (20 + 3 * number + (row + column) // 2 + 25 * channel).astype(np.uint8)
+
+
+def require_close(found: np.ndarray, there: np.ndarray, kind: str) -> None:
+    """Require the same pictures; in a video, nearly, and nearer than a neighbouring frame."""
+    wrong = np.abs(found - there).mean(axis=(1, 2, 3))
+    assert (wrong < (1e-3 if kind == 'image' else 2)).all(), wrong
+
+
+@pytest.mark.parametrize('kind', ['image', 'video'])
+@pytest.mark.parametrize('side', [64, 30])
+def test_lerobot_sees_the_pictures(tmp_path: Path, kind: str, side: int) -> None:
+    """Each at its step, red first; AV1 from a side of 64 on, H.264 below."""
+    data = with_pictures(drawn([5, 1, 7]), cameras=(ImageField('front', side, side, 'rgb'),))
+    count = len(data.images[0].pixels)
+    data = replace(data, images=(
+        replace(data.images[0], pixels=ramps(count, side, side)),))
+    write(tmp_path / 'a', data, 'Look', pictures=kind)
+    library('read', tmp_path / 'a', tmp_path / 'read.npz')
+    with np.load(tmp_path / 'read.npz') as file:
+        found = file['frame/observation.images.front'] * 255
+    there = np.moveaxis(data.images[0].pixels[data.frame], -1, 1)
+    assert found.shape == there.shape == (13, 3, side, side)
+    require_close(found, there, kind)
+
+
+@pytest.mark.parametrize('kind', ['image', 'video'])
+def test_pictures_that_lerobot_writes_are_read(tmp_path: Path, kind: str) -> None:
+    generator = np.random.default_rng(0)
+    pixels = ramps(24, 64, 96)
+    np.savez(
+        tmp_path / 'frames.npz', episode=np.repeat(np.arange(2), 12),
+        **{'observation.state': generator.uniform(-1, 1, (24, 2)).astype(np.float32),
+           'action': generator.uniform(-1, 1, (24, 2)).astype(np.float32),
+           'observation.images.top': pixels})
+    library('write' if kind == 'image' else 'write-videos', tmp_path / 'a',
+            tmp_path / 'frames.npz')
+    describe(tmp_path / 'a')
+    data = load(tmp_path / 'a', keys=['observation.state', 'observation.images.top'])
+    (found,) = data.images
+    assert (found.field.name, found.pixels.shape[1:]) == ('top', (64, 96, 3))
+    # The last frame of each episode has no successor.
+    steps = [*range(11), *range(12, 23)]
+    assert len(data) == len(steps)
+    require_close(found.pixels[data.frame].astype(float), pixels[steps], kind)
 
 
 def test_the_page_shows_how_lerobot_reads_it(tmp_path: Path) -> None:

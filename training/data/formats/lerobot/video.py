@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,9 @@ def _library(path: Path) -> Any:
         raise DataError(
             f'{path}: videos need PyAV, which is not installed; install it with `pip install av`'
         ) from error
-    # What it has to say is raised, too; the encoder of AV1 prints its settings otherwise.
+    # What it has to say is raised, too. The encoder of AV1 prints its settings otherwise, beside it.
     av.logging.set_level(av.logging.PANIC)
+    os.environ.setdefault('SVT_LOG', '1')
     return av
 
 
