@@ -49,6 +49,8 @@ pytestmark = pytest.mark.slow
 FAST = (
     {'use_sim_time': 'true'},
     {'mode': 'realtime', 'real_time_factor': 5.0, 'publish_clock': 'true'})
+# And as fast, for a learner that is refused before it hears the robot.
+CALM = (FAST[0], {**FAST[1], 'real_time_factor': 1.0})
 # The robot is quicker than the learner on a busy machine.
 WORDS = ('--start', '50', '--swap-every', '100', '--most-behind', '100')
 
@@ -182,7 +184,7 @@ def test_a_node_with_the_policy_of_another_robot_is_refused(
     wide = [*spec.action[:-1], spec.action[-1].__class__(
         'gripper_rate', 1, '1/s', (-10.0,), (10.0,), (-1.0,), (1.0,))]
     other = write_policy(tmp_path / 'other.onnx', cube_spec(action=tuple(wide)))
-    with LearningCell(other, *FAST) as cell:
+    with LearningCell(other, *CALM) as cell:
         learner = cell.start_learner(str(clone.parent), '--out', str(tmp_path / 'out'), *WORDS)
         assert learner.wait() == 2, learner.output
         assert 'found a policy for another robot or other data' in learner.output
@@ -193,7 +195,7 @@ def test_a_node_without_decisions_and_a_folder_in_use_are_refused(
         clone: Path, tmp_path: Path) -> None:
     (tmp_path / 'out').mkdir()
     words = (str(clone.parent), '--out', str(tmp_path / 'out'))
-    with LearningCell(clone, {**FAST[0], 'publish_decisions': 'false'}, FAST[1]) as cell:
+    with LearningCell(clone, {**CALM[0], 'publish_decisions': 'false'}, CALM[1]) as cell:
         with (tmp_path / 'out' / '.lock').open('w') as held:
             fcntl.flock(held, fcntl.LOCK_EX)
             learner = cell.start_learner(*words)
@@ -247,7 +249,7 @@ def test_a_full_disk_ends_the_learner_and_not_the_robot(
 
 
 def test_a_fault_of_the_command_line_is_one_line(clone: Path, tmp_path: Path) -> None:
-    with LearningCell(clone, *FAST) as cell:
+    with LearningCell(clone, *CALM) as cell:
         run, none = str(clone.parent), str(tmp_path / 'none')
         for words, text in (
                 ([run, '--swap-every', '0'], 'swap_every: found 0, expected a whole number'),
