@@ -129,7 +129,7 @@ def interrupt(rank: int) -> None:
 
 @pytest.fixture(scope='module')
 def ranks(demonstrations: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder in which two ranks have worked: they take longer to start than to learn."""
+    """Return the folder of two ranks, which take longer to start than to learn."""
     folder = tmp_path_factory.mktemp('ranks')
     multiprocessing.spawn(share, (str(folder), settings(demonstrations)), nprocs=2)
     return folder
