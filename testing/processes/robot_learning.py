@@ -101,11 +101,12 @@ class LearningCell:
         """
         Start a learner with arguments of its command, perhaps by another one.
 
-        It does not give way: beside other work it would take minutes to start, and robot and node
-        would take the processors meanwhile.
+        Unless told otherwise it does not give way: beside other work it would take minutes to
+        start, and robot and node would take the processors meanwhile.
         """
+        niceness = () if '--nice' in words else ('--nice', '0')
         learner = NodeProcess(
-            'training.learn_on_robot', self.domain, *words, '--nice', '0', prefix=prefix)
+            'training.learn_on_robot', self.domain, *words, *niceness, prefix=prefix)
         self.others.append(learner)
         return learner
 
