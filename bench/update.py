@@ -139,11 +139,12 @@ def measure(
     taken: dict[tuple[str, bool], list[float]] = {name: [] for name in agents}
     for kind in KINDS.values():
         product_rate(kind)
-    for _ in range(TURNS):
+    turns = min(TURNS, updates)
+    for _ in range(turns):
         for precision, kind in KINDS.items():
             rates[precision].append(product_rate(kind))
         for name, agent in agents.items():
-            for _ in range(max(1, updates // TURNS)):
+            for _ in range(updates // turns):
                 start = time.perf_counter()
                 batch = buffer.sample(config.batch_size, generator)
                 drawn = time.perf_counter()

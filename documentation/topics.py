@@ -81,9 +81,9 @@ NAMES: dict[tuple[str, str], tuple[Entry, ...]] = {
         POLICY, '/tf_static', 'Static transforms, if a source has `type: tf`.',
         'tf2_msgs/msg/TFMessage'),),
     ('dfp_ros/node/monitors/commander_monitor.py', 'mark'): (Entry(
-        POLICY, 'COMMAND_TOPIC/_commander',
-        'Mark of the nodes of this package that command a topic, so that a second one refuses '
-        'to.'),),
+        POLICY, 'COMMAND_TOPIC/_commander, NODE/_commander',
+        'Mark of the nodes of this package that command a topic, or have a name, so that a second '
+        'one refuses to.'),),
     ('dfp_ros/node/monitors/urdf_monitor.py', 'TOPIC'): (Entry(
         POLICY, 'robot_description',
         'URDF of the robot, latched, if the description takes limits from it.'),),

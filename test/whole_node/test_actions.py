@@ -25,6 +25,8 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -150,6 +152,45 @@ def test_goals(packages: dict[str, str], tmp_path: Path) -> None:
             assert node.stop() == 0, node.output
             assert 'Traceback' not in node.output
     assert replay([str(bag), '--policy', str(policy), '--robot', str(ROBOT)]) == 0
+
+
+def test_a_failure_does_not_outlive_what_could_disprove_it(
+        packages: dict[str, str], tmp_path: Path) -> None:
+    """After ~/reset, or an activation, there is no last command that a hold could try again."""
+    policy, domain = write_policy(tmp_path / 'p.onnx', SPEC), free_domain()
+    with Peer(domain) as peer:
+        heard = HeardDecisions(peer)
+        behave = peer.node.create_publisher(String, 'behave', 10)
+        with NodeProcess('testing.processes.action_robot', domain, **packages) as robot, \
+                NodeProcess('dfp_ros.policy_node', domain, '--ros-args', *arguments(
+                    policy, robot=ROBOT, publish_decisions='true'), '-r',
+                    'gripper_controller/gripper_cmd:=hand/gripper_cmd', **packages) as node:
+
+            def failed(row: Any) -> bool:
+                return Reason.GOAL_FAILED in row.reason and row.state is State.HOLD
+
+            def runs(row: Any) -> bool:
+                return row.state is State.RUNNING and not row.reason & Reason.GOAL_FAILED
+
+            def change(transition: int) -> None:
+                request = ChangeState.Request()
+                request.transition.id = transition
+                assert peer.call(ChangeState, 'dfp_policy/change_state', request).success
+
+            heard.await_one(runs, 20)
+            for begin_again in (
+                    lambda: peer.call(Trigger, 'dfp_policy/reset'),
+                    lambda: [change(each) for each in (
+                        Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE)]):
+                behave.publish(String(data='refuse'))
+                heard.await_one(failed, 5)
+                begin_again()
+                # It is tried again and again, and the robot is held in between.
+                heard.await_one(failed, 30)
+                behave.publish(String(data='follow'))
+                heard.await_one(runs, 20, timeout=30)
+            assert node.stop() == 0, node.output
+            robot.leave()
 
 
 class Leading:

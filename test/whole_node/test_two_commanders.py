@@ -122,6 +122,27 @@ def test_a_second_node_does_not_command(cell: object, policy: Path) -> None:
         third.leave()
 
 
+def test_two_nodes_of_one_name_do_not_command_even_different_topics(
+        cell: object, policy: Path) -> None:
+    """A call of ~/stop reaches one of two services of the same name, perhaps not the intended."""
+    from testing.processes.policy_cell import arguments, Cell
+    from testing.processes.ros_processes import NodeProcess
+    assert isinstance(cell, Cell)
+    words = ['--ros-args', *arguments(policy), '-r', 'twist_command:=dry/twist',
+             '-r', 'gripper_command:=dry/gripper']
+    with NodeProcess('dfp_ros.policy_node', cell.domain, *words) as second:
+        cell.peer.wait_for(lambda: second.process.poll() is not None or (
+            'running' in second.output))
+        assert second.wait() == 1, second.output
+        assert 'or another robot under the name of this node' in second.output
+    # Under another name, it is another robot's node.
+    with NodeProcess(
+            'dfp_ros.policy_node', cell.domain, *words, '-r', '__node:=dry') as other:
+        cell.peer.wait_for(lambda: '[dry]: running' in other.output)
+        other.leave()
+    cell.wait_for_motion()
+
+
 def test_of_two_that_begin_together_one_goes_on(cell: object, policy: Path) -> None:
     """Neither both nor none."""
     from lifecycle_msgs.msg import Transition

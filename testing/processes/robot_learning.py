@@ -98,8 +98,15 @@ class LearningCell:
             policy_node='dfp_policy', environment=ENVIRONMENT, **self._robot_options, **options))
 
     def start_learner(self, *words: str, prefix: Sequence[str] = ()) -> NodeProcess:
-        """Start a learner with arguments of its command, perhaps by another one."""
-        learner = NodeProcess('training.learn_on_robot', self.domain, *words, prefix=prefix)
+        """
+        Start a learner with arguments of its command, perhaps by another one.
+
+        Unless told otherwise it does not give way: beside other work it would take minutes to
+        start, and robot and node would take the processors meanwhile.
+        """
+        niceness = () if '--nice' in words else ('--nice', '0')
+        learner = NodeProcess(
+            'training.learn_on_robot', self.domain, *words, *niceness, prefix=prefix)
         self.others.append(learner)
         return learner
 

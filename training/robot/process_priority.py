@@ -60,8 +60,8 @@ def step_aside(nice: int, processors: str) -> str:
     :param processors: See :func:`choose_processors`.
     :return: Description for the user.
     """
-    os.nice(max(0, nice - os.nice(0)))
     chosen = choose_processors(processors, os.sched_getaffinity(0))
+    os.nice(max(0, nice - os.nice(0)))
     if chosen:
         os.sched_setaffinity(0, chosen)
     where = ', '.join(map(str, sorted(chosen))) if chosen else 'all, shared with the robot'

@@ -148,6 +148,18 @@ class ActionSender:
             self._ask(self._goal_type(
                 **{self._field: writer.write(decision.sent, stamp, decision.ahead)}), numbers)
 
+    def forget_failure(self) -> None:
+        """
+        Forget a failure, once it has lasted for a moment, because there is no command.
+
+        A hold tries the last command again. After a reset, or an activation, there is none, and a
+        failure that nothing can disprove would hold the robot for ever: the policy's next command
+        is the try.
+        """
+        with self._lock:
+            if self._failure and time.monotonic() - self._failed >= _LASTS:
+                self._failure = ''
+
     def _is_due(self, numbers: NDArray[np.float64], has_plan: bool) -> bool:
         """Tell whether a command needs a goal of its own, and may be sent now."""
         now = time.monotonic()

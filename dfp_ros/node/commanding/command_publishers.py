@@ -69,6 +69,9 @@ class CommandPublishers:
         :raises Exception: The error of the last topic that failed.
         """
         if decision.sent is None:
+            for publisher in self._publishers:
+                if isinstance(publisher, ActionSender):
+                    publisher.forget_failure()
             return
         failed: Exception | None = None
         for publisher, writer, part in zip(

@@ -53,9 +53,11 @@ class CommanderMonitor:
     """
     Ensures that one policy node at a time commands a robot, and detects other publishers.
 
-    An active node publishes its claim on a topic beside each command topic; a node that receives
-    another's claim is not activated, and of two active nodes, the later one deactivates itself. A
-    node that was killed sends no claims, so that its replacement need not wait.
+    An active node publishes its claim on a topic beside each command topic, and on one below its
+    own name; a node that receives another's claim is not activated, and of two active nodes, the
+    later one deactivates itself. So no two active nodes share a name, whatever they command: a
+    call of ~/stop may reach either of them, and the other would go on. A node that was killed
+    sends no claims, so that its replacement need not wait.
 
     A process that stood still (SIGSTOP, a debugger, a suspended machine) for longer than its claim
     is valid may have been replaced meanwhile. It sends nothing until it has checked that, as
@@ -82,7 +84,8 @@ class CommanderMonitor:
         self._note = note
         self._claims = Claims(node.get_fully_qualified_name(), platform.node())
         qos = QoSProfile(depth=10)
-        marks = [f'{topic}/{_MARK}' for topic in self._topics]
+        marks = [f'{name}/{_MARK}' for name in (
+            *self._topics, node.get_fully_qualified_name())]
         self._publishers = [node.create_publisher(String, mark, qos) for mark in marks]
         self._subscriptions: list[Any] = [
             node.create_subscription(String, mark, self._hear, qos) for mark in marks]
@@ -132,8 +135,9 @@ class CommanderMonitor:
         other = None if self._settings().second_node != 'refuse' else self.find_stronger()
         if other is not None:
             raise RefusedError(
-                f'{other} commands this robot already; deactivate or end that node, give this '
-                'one another robot or namespace, or set safety.second_node')
+                f'{other} commands this robot already{self._of_the_same_name(other)}; deactivate '
+                'or end that node, give this one another robot or namespace, or set '
+                'safety.second_node')
 
     def start(self) -> None:
         """Start publishing the claim of this node."""
@@ -209,8 +213,9 @@ class CommanderMonitor:
         self._rivals = f'{listed(rivals)} commands this robot, too' if rivals else ''
         if stronger is not None:
             self._node.get_logger().error(
-                f'{stronger} commands this robot, too, and was activated before this node, which '
-                'is deactivated; run one of them (safety.second_node)')
+                f'{stronger} commands this robot, too{self._of_the_same_name(stronger)}, and was '
+                'activated before this node, which is deactivated; run one of them '
+                '(safety.second_node)')
             self._deactivate()
             return
         self._say(self._rivals)
@@ -298,6 +303,12 @@ class CommanderMonitor:
             if others:
                 found.append(f'{listed(dict.fromkeys(others))} publishes on {topic}, too')
         return '; '.join(found)
+
+    def _of_the_same_name(self, other: Claim) -> str:
+        """Say that it may be another robot, if both nodes have the same name."""
+        return (
+            ', or another robot under the name of this node, where ~/stop may reach either'
+            if other.node == self._node.get_fully_qualified_name() else '')
 
     def _say(self, text: str) -> None:
         """Log a line once in each activation."""

@@ -240,6 +240,8 @@ class RobotEvaluator:
     def _episode(self, evaluation: RobotEvaluation) -> RobotEpisode:
         """Run an episode from its start to its end."""
         if self._scene is not None or not self._is_marked:
+            # What came while the scene was prepared is a late verdict on the last episode.
+            self._marks.clear()
             self._topic.publish(START)
         self._call('reset')
         self._call('resume')

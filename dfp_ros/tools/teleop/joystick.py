@@ -32,10 +32,11 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.signals import SignalHandlerOptions
+from rclpy.time import Time
 from sensor_msgs.msg import Joy
 
 from dfp_ros.core.settings.setting import SettingsError
-from dfp_ros.core.text.errors import explain
+from dfp_ros.core.text.errors import explain, nearest
 from dfp_ros.node.parameters.declare import declare_parameter
 from dfp_ros.node.parameters.names import require_name
 from dfp_ros.node.process.start import raise_interrupts
@@ -56,7 +57,11 @@ PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
     ('speed', 1.0, 'Share of full speed, which is the upper clip of each field.', (0.001, 1.0)),
     ('rate', 30.0, 'Messages a second.', (5.0, 200.0)),
     ('max_age', 0.5, 'Seconds without a message of the joystick after which the robot is given '
-     'back; let joy_node repeat itself (autorepeat_rate).', (0.05, 10.0)))
+     'back; let joy_node repeat itself (autorepeat_rate).', (0.05, 10.0)),
+    ('time', 'header', 'What tells how old a message of the joystick is: its stamp (header), so '
+     'that what a network has delayed moves nothing, or its arrival (receive), for a joystick '
+     'whose computer has another clock.', None))
+_TIMES = ('header', 'receive')
 _STICK = re.compile(r'(-?)a(\d+)|b(\d+)-b(\d+)')
 
 
@@ -73,7 +78,9 @@ def read_stick(word: str, message: Joy, dead_zone: float) -> float:
     assert found is not None, 'it was checked'
     sign, axis, more, less = found.groups()
     if axis is None:
-        return float(_element(message.buttons, int(more)) - _element(message.buttons, int(less)))
+        # Some drivers give a pressure for a button.
+        pressed = _element(message.buttons, int(more)) - _element(message.buttons, int(less))
+        return max(-1.0, min(1.0, pressed))
     value = _element(message.axes, int(axis)) * (-1.0 if sign else 1.0)
     if not math.isfinite(value):
         return 0.0
@@ -92,12 +99,16 @@ class Sticks:
 
     :param node: Subscribes.
     :param values: The parameters.
-    :raises SettingsError: If the parameter ``axes`` or ``joystick`` is wrong.
+    :raises SettingsError: If the parameter ``axes``, ``joystick`` or ``time`` is wrong.
     """
 
     def __init__(self, node: Node, values: dict[str, Any], count: int) -> None:
         """Subscribe."""
         require_name('joystick', values['joystick'], 'left/joy')
+        if values['time'] not in _TIMES:
+            raise SettingsError(
+                f'parameter time: found {values["time"]!r}; {nearest(values["time"], _TIMES)}')
+        self._clock = node.get_clock()
         self._words = values['axes'].split()
         for word in self._words:
             if not _STICK.fullmatch(word):
@@ -129,12 +140,26 @@ class Sticks:
             read_stick(word, self._newest, self._values['dead_zone']) for word in self._words
         ] + self._rest
 
+    def _is_recent(self, message: Joy) -> bool:
+        """Tell whether a message is as recent as its arrival; without a stamp, it is."""
+        stamp = Time.from_msg(message.header.stamp).nanoseconds
+        if self._values['time'] == 'receive' or not stamp:
+            return True
+        age = (self._clock.now().nanoseconds - stamp) * 1e-9
+        return bool(abs(age) <= self._values['max_age'])
+
     def _receive(self, message: Joy) -> None:
         self._newest, self._time = message, time.monotonic()
         axes, buttons = len(message.axes), len(message.buttons)
         self.fault, self._is_sound = '', True
-        if self._values['button'] >= buttons:
+        if not self._is_recent(message):
             self.fault = (
+                f'the stamp of a message is more than {self._values["max_age"]:g} s (max_age) '
+                'from this clock, so a network delays it, or its computer has another clock: '
+                'synchronise them, or set time:=receive; the robot is given back')
+            self._is_sound = False
+        if self._values['button'] >= buttons:
+            self.fault = self.fault or (
                 f'parameter button: found {self._values["button"]}, but the joystick has '
                 f'{buttons} buttons, counted from 0')
         for word in self._words:

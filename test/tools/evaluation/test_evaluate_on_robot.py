@@ -273,6 +273,36 @@ def test_signals_are_heard_while_a_service_is_awaited(
             assert 'the robot is stopped' in counting.output
 
 
+def test_a_verdict_while_the_scene_is_prepared_is_none_on_the_next_episode(
+        tmp_path: Path) -> None:
+    """It is late, and on the last one: the robot has not moved yet."""
+    pytest.importorskip('rclpy')
+    from std_msgs.msg import String
+    from std_srvs.srv import Trigger
+
+    from dfp_ros.core.control.episode_marks import TOPIC
+    from dfp_ros.node.ros.domain import free_domain
+    from testing.processes.ros_processes import NodeProcess, Peer
+    domain, path = free_domain(), tmp_path / 'a.json'
+    with Peer(domain) as peer:
+        _, called = _stand_in([], peer.node, STATUS)
+        judge = peer.node.create_publisher(String, TOPIC, 10)
+
+        def prepare(_: Any, answer: Any) -> Any:
+            judge.publish(String(data='success'))
+            answer.success = True
+            return answer
+        peer.node.create_service(Trigger, 'next_part', prepare)
+        with NodeProcess(
+                'dfp_ros.tools.evaluation.main', domain, '--episodes', '1', '--seconds', '1',
+                '--settle', '2', '--scene', 'next_part', '--out', str(path)) as counting:
+            peer.wait_for(lambda: counting.process.poll() is not None)
+            assert counting.process.poll() == 0, counting.output
+    [episode] = robot_evaluation.read_evaluation(path).episodes
+    assert (episode.success, episode.ended_by) == (False, 'time')
+    assert called == ['stop', 'reset', 'resume', 'stop', 'stop']
+
+
 def test_keys_of_lines_and_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pipe counts by the first letters of its lines, a terminal by its keys; neither waits."""
     from dfp_ros.tools.recording.operator_keys import OperatorKeys

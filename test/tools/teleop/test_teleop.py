@@ -31,6 +31,7 @@ from testing.policies.small_policy import write_policy
 
 pytest.importorskip('rclpy')
 
+from rclpy.duration import Duration
 from sensor_msgs.msg import Joy
 from std_msgs.msg import Float64MultiArray
 
@@ -181,10 +182,10 @@ def test_a_gripper_stays_as_it_was_asked_for() -> None:
 
 @pytest.mark.parametrize(('word', 'found'), [
     ('a0', 0.0), ('a1', 0.5), ('-a1', -0.5), ('a2', -1.0), ('b0-b1', 1.0), ('b1-b0', -1.0),
-    ('a9', 0.0), ('b8-b9', 0.0)])
+    ('a9', 0.0), ('b8-b9', 0.0), ('b2-b0', 1.0), ('b1-b2', -1.0)])
 def test_sticks(word: str, found: float) -> None:
-    """With a dead zone, a sign, pairs of buttons, and axes that the joystick lacks."""
-    message = Joy(axes=[0.1, 0.6, -3.0], buttons=[1, 0])
+    """With a dead zone, a sign, pairs of buttons, pressures, and axes that the joystick lacks."""
+    message = Joy(axes=[0.1, 0.6, -3.0], buttons=[1, 0, 255])
     assert read_stick(word, message, 0.2) == pytest.approx(found)
 
 
@@ -275,11 +276,17 @@ def test_by_joystick(policy: Path) -> None:
         driven.wait_for(Commanding.POLICY)
         message.axes = [0.0] * 5
         driven.wait_for(Commanding.PERSON)
+        # A network delivers now what the person did a second ago.
+        message.header.stamp = (cell.peer.node.get_clock().now() - Duration(seconds=1)).to_msg()
+        driven.wait_for(Commanding.POLICY)
+        message.header.stamp = Joy().header.stamp
+        driven.wait_for(Commanding.PERSON)
         # The joystick falls silent while its button is held.
         cell.peer.node.destroy_timer(timer)
         driven.wait_for(Commanding.POLICY)
         assert joystick.stop() == 0, joystick.output
         assert 'a3: found nan; the robot is given back' in joystick.output
+        assert 'the stamp of a message is more than 0.5 s (max_age) from' in joystick.output
 
 
 def test_what_a_joystick_lacks_is_said() -> None:
@@ -304,6 +311,7 @@ def test_what_a_joystick_lacks_is_said() -> None:
     ('joystick', ('-p', 'robot:=ur5e_cube', '-p', 'joystick:=a b'),
      "cannot start: parameter joystick: found 'a b', expected a name"),
     ('keyboard', ('-p', 'robot:=ur5e_cub'), "did you mean 'ur5e_cube'"),
+    ('joystick', ('-p', 'robot:=ur5e_cube', '-p', 'time:=recieve'), "did you mean 'receive'?"),
     ('joystick', ('-p', 'robot:=ur5e_cube', '-p', 'axes:=a1 b3'), "found 'b3', expected a1"),
     ('joystick', ('-p', 'robot:=ur5e_cube', '-p', 'axes:=a1 a2 a3 a4 a5 a6'), 'at most 5')])
 def test_a_wrong_command_line(module: str, words: tuple[str, ...], message: str) -> None:

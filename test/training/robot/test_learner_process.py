@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 import fcntl
 import json
+import os
 from pathlib import Path
 import signal
 from typing import Any
@@ -33,6 +34,7 @@ from rcl_interfaces.srv import SetParameters  # noqa: E402
 from std_msgs.msg import Float64MultiArray  # noqa: E402
 
 from dfp_ros.core.control.decision_row import read_decision  # noqa: E402
+from dfp_ros.node.ros.domain import free_domain  # noqa: E402
 from dfp_ros.node.ros.qos import DECISION_QOS  # noqa: E402
 from testing import ROOT  # noqa: E402
 from testing.policies.small_policy import cube_spec, write_policy  # noqa: E402
@@ -40,8 +42,9 @@ from testing.processes.robot_learning import (  # noqa: E402
     await_output,
     LearningCell,
 )
-from testing.processes.ros_processes import Peer  # noqa: E402
+from testing.processes.ros_processes import NodeProcess, Peer  # noqa: E402
 from training.data.transitions import stored  # noqa: E402
+from training.learn_on_robot import main  # noqa: E402
 from training.learning.trainer.checkpoint_file import read, write  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -49,6 +52,8 @@ pytestmark = pytest.mark.slow
 FAST = (
     {'use_sim_time': 'true'},
     {'mode': 'realtime', 'real_time_factor': 5.0, 'publish_clock': 'true'})
+# And as fast, for a learner that is refused before it hears the robot.
+CALM = (FAST[0], {**FAST[1], 'real_time_factor': 1.0})
 # The robot is quicker than the learner on a busy machine.
 WORDS = ('--start', '50', '--swap-every', '100', '--most-behind', '100')
 
@@ -182,7 +187,7 @@ def test_a_node_with_the_policy_of_another_robot_is_refused(
     wide = [*spec.action[:-1], spec.action[-1].__class__(
         'gripper_rate', 1, '1/s', (-10.0,), (10.0,), (-1.0,), (1.0,))]
     other = write_policy(tmp_path / 'other.onnx', cube_spec(action=tuple(wide)))
-    with LearningCell(other, *FAST) as cell:
+    with LearningCell(other, *CALM) as cell:
         learner = cell.start_learner(str(clone.parent), '--out', str(tmp_path / 'out'), *WORDS)
         assert learner.wait() == 2, learner.output
         assert 'found a policy for another robot or other data' in learner.output
@@ -193,7 +198,7 @@ def test_a_node_without_decisions_and_a_folder_in_use_are_refused(
         clone: Path, tmp_path: Path) -> None:
     (tmp_path / 'out').mkdir()
     words = (str(clone.parent), '--out', str(tmp_path / 'out'))
-    with LearningCell(clone, {**FAST[0], 'publish_decisions': 'false'}, FAST[1]) as cell:
+    with LearningCell(clone, {**CALM[0], 'publish_decisions': 'false'}, CALM[1]) as cell:
         with (tmp_path / 'out' / '.lock').open('w') as held:
             fcntl.flock(held, fcntl.LOCK_EX)
             learner = cell.start_learner(*words)
@@ -246,17 +251,23 @@ def test_a_full_disk_ends_the_learner_and_not_the_robot(
     assert third.wait() == 0, third.output
 
 
-def test_a_fault_of_the_command_line_is_one_line(clone: Path, tmp_path: Path) -> None:
-    with LearningCell(clone, *FAST) as cell:
-        run, none = str(clone.parent), str(tmp_path / 'none')
-        for words, text in (
-                ([run, '--swap-every', '0'], 'swap_every: found 0, expected a whole number'),
-                ([run, '--processors', '900'], "processors: found '900', expected auto, all, or"),
-                ([none], 'checkpoint.pt: found no checkpoint; give the folder of a run')):
-            learner = cell.start_learner(*words)
-            assert learner.wait() == 2
-            assert text in ' '.join(learner.output.split())
-            assert 'Traceback' not in learner.output
+def test_a_fault_of_the_command_line_is_one_line(
+        clone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Said before the learner gives way, or by the process, which has claimed its node by then."""
+    run, none = str(clone.parent), str(tmp_path / 'none')
+    niceness = os.nice(0)
+    with pytest.raises(SystemExit, match='2'):
+        main([run, '--swap-every', '0'])
+    assert 'swap_every: found 0, expected a whole number' in ' '.join(
+        capsys.readouterr().err.split())
+    assert main([run, '--processors', '900']) == 2
+    assert "processors: found '900', expected auto, all, or" in capsys.readouterr().err
+    assert os.nice(0) == niceness
+    with NodeProcess('training.learn_on_robot', free_domain(), none, '--nice', '0') as learner:
+        assert learner.wait() == 2
+        assert 'checkpoint.pt: found no checkpoint; give the folder of a run' in ' '.join(
+            learner.output.split())
+        assert 'Traceback' not in learner.output
 
 
 def test_a_worse_policy_is_taken_back(clone: Path, tmp_path: Path) -> None:

@@ -46,7 +46,10 @@ from training.data.transitions.transitions import Transitions  # noqa: E402
 
 pytestmark = pytest.mark.slow
 PERIOD = 0.05
-WORDS = ('--start', '50', '--swap-every', '100', '--most-behind', '100', '--swap', 'in_flight')
+# It gives way to robot and node, of which every decision is judged.
+WORDS = (
+    '--start', '50', '--swap-every', '100', '--most-behind', '100', '--swap', 'in_flight',
+    '--nice', '10')
 # Limits of velocity and acceleration of each number of the action.
 SPEED = np.array([0.8, 0.8, 0.8, 4.0, 16.0])
 ACCELERATION = np.array([8.0, 8.0, 8.0, 60.0, 200.0])

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+import functools
 import os
 from pathlib import Path
 import shutil
@@ -41,20 +42,28 @@ from training.learning.trainer.run import train  # noqa: E402
 SMALL = TrainConfig(
     hidden=(32, 24), batch_size=128, horizon=2, best_of=3, pool=4, top=2, instantaneous=0.5,
     flow_steps=3, normalise_value=True)
+# Of equal shapes, so that there are fewer loops for the C++ compiler.
+UNIFORM = replace(SMALL, hidden=(32, 32), pool=3)
 needs_compiler = pytest.mark.skipif(
     shutil.which(os.environ.get('CXX', 'g++')) is None, reason='no C++ compiler is here')
 
 
-@needs_compiler
-@pytest.mark.slow
-@pytest.mark.parametrize('policy', ['dfp', 'flow', 'fql', 'meanflow', 'driftql'])
-def test_losses_and_gradients_equal_the_plain_ones(policy: str) -> None:
+# All policies have the same networks, which torch.compile traces for their own shapes; the C++
+# compiler takes half a minute for what was traced, and gets that of one policy.
+@pytest.mark.parametrize(('policy', 'backend'), [
+    pytest.param('dfp', 'inductor', marks=[needs_compiler, pytest.mark.slow]),
+    *((policy, 'aot_eager') for policy in ('flow', 'fql', 'meanflow', 'driftql'))])
+def test_losses_and_gradients_equal_the_plain_ones(
+        policy: str, backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.compiler.reset()
+    torch._dynamo.utils.counters.clear()
+    monkeypatch.setattr(torch, 'compile', functools.partial(torch.compile, backend=backend))
+    config = replace(SMALL if backend == 'aot_eager' else UNIFORM, policy=policy)
     data = ReplayBuffer(episodes([40] * 4), 2, 0.99)
     found = []
     for compiled in (False, True):
         torch.manual_seed(0)
-        agent = Agent(
-            replace(SMALL, policy=policy), 3, 2, Normaliser(torch.zeros(3), torch.ones(3)))
+        agent = Agent(config, 3, 2, Normaliser(torch.zeros(3), torch.ones(3)))
         names = list(agent.state_dict())
         if compiled:
             agent.compile_networks()
@@ -70,10 +79,10 @@ def test_losses_and_gradients_equal_the_plain_ones(policy: str) -> None:
     assert passes > 3
 
 
-@needs_compiler
-@pytest.mark.slow
-def test_resumed_run_equals_an_uninterrupted_one(demonstrations: Path, tmp_path: Path) -> None:
-    """The second half runs in a process of its own, which compiles anew."""
+def test_resumed_run_equals_an_uninterrupted_one(
+        demonstrations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second half runs in a process of its own, which traces and compiles anew."""
+    monkeypatch.setattr(torch, 'compile', functools.partial(torch.compile, backend='aot_eager'))
     config = replace(
         SMALL, data=str(demonstrations), compile=True, steps=6, evaluate_every=1000, episodes=1,
         log_every=2, checkpoint_every=3, threads=1)
@@ -83,7 +92,8 @@ def test_resumed_run_equals_an_uninterrupted_one(demonstrations: Path, tmp_path:
     content['config'] = config.to_json()
     torch.save(content, tmp_path / 'halves' / 'checkpoint.pt')
     script = (
-        'import sys; from pathlib import Path\n'
+        'import functools, sys, torch; from pathlib import Path\n'
+        'torch.compile = functools.partial(torch.compile, backend="aot_eager")\n'
         'from training.config import TrainConfig\n'
         'from training.train import train\n'
         'train(Path(sys.argv[1]), TrainConfig.from_json(sys.argv[2]), resume=True)\n')

@@ -51,6 +51,8 @@ from training.learning.trainer.session import TrainingError  # noqa: E402
 from training.train import main  # noqa: E402
 
 UPDATES = 3
+# The update within which one of two ranks receives a signal.
+INTERRUPTED = 3
 SMALL = TrainConfig(
     hidden=(16, 16), batch_size=16, horizon=3, pool=4, top=2, best_of=3, bandwidths=(0.05, 0.5))
 
@@ -104,19 +106,39 @@ CASES = {
     'double': (SMALL, torch.float64)}
 
 
-def share(rank: int, meeting: str, out: str) -> None:
-    """Learn every case as one of two ranks."""
-    with one_of_two(rank, meeting):
-        torch.save({name: learn(*case) for name, case in CASES.items()}, f'{out}.{rank}')
+def share(rank: int, folder: str, config: TrainConfig) -> None:
+    """Learn every case as one of two ranks; then train, and only the second receives a signal."""
+    with one_of_two(rank, f'{folder}/meeting'):
+        torch.save({name: learn(*case) for name, case in CASES.items()}, f'{folder}/found.{rank}')
+        interrupt(rank)
+        assert train(Path(folder, 'run'), config).step == INTERRUPTED
+
+
+def interrupt(rank: int) -> None:
+    """Send this process a signal in one of its next updates, if it is the second."""
+    update, taken = Agent.update, []
+
+    def interrupting(self: Agent, batch: Batch, **options: Any) -> Any:
+        taken.append(1)
+        if len(taken) == INTERRUPTED and rank == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return update(self, batch, **options)
+
+    Agent.update = interrupting
 
 
 @pytest.fixture(scope='module')
-def shared(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """Every case as two ranks found it."""
+def ranks(demonstrations: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of two ranks, which take longer to start than to learn."""
     folder = tmp_path_factory.mktemp('ranks')
-    out = str(folder / 'found')
-    multiprocessing.spawn(share, (str(folder / 'meeting'), out), nprocs=2)
-    return [torch.load(f'{out}.{rank}', weights_only=True) for rank in (0, 1)]
+    multiprocessing.spawn(share, (str(folder), settings(demonstrations)), nprocs=2)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def shared(ranks: Path) -> list[dict[str, Any]]:
+    """Every case as two ranks found it."""
+    return [torch.load(ranks / f'found.{rank}', weights_only=True) for rank in (0, 1)]
 
 
 @pytest.mark.parametrize('case', CASES)
@@ -143,27 +165,9 @@ def test_weights_equal_those_of_one_process(shared: list[dict[str, Any]]) -> Non
         torch.testing.assert_close(other, one, rtol=1e-9, atol=1e-9)
 
 
-def interrupted(rank: int, meeting: str, run: str, config: TrainConfig) -> None:
-    """Train as one of two ranks, of which only the second receives a signal."""
-    update, taken = Agent.update, []
-
-    def interrupting(self: Agent, batch: Batch, **options: Any) -> Any:
-        taken.append(1)
-        if len(taken) == 3 and rank == 1:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return update(self, batch, **options)
-
-    Agent.update = interrupting
-    with one_of_two(rank, meeting):
-        assert train(Path(run), config).step == 3
-
-
-def test_a_signal_to_one_rank_stops_all_at_the_same_update(
-        demonstrations: Path, tmp_path: Path) -> None:
-    run = tmp_path / 'run'
-    multiprocessing.spawn(
-        interrupted, (str(tmp_path / 'meeting'), str(run), settings(demonstrations)), nprocs=2)
-    assert read(run / 'checkpoint.pt')['progress']['step'] == 3
+def test_a_signal_to_one_rank_stops_all_at_the_same_update(ranks: Path) -> None:
+    """Each rank has found itself at that update, too."""
+    assert read(ranks / 'run' / 'checkpoint.pt')['progress']['step'] == INTERRUPTED
 
 
 @pytest.mark.slow
