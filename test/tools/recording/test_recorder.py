@@ -192,8 +192,8 @@ def test_topics_without_messages_are_named(tmp_path: Path) -> None:
     assert '/cube_0_pose: no message yet; nothing publishes it\n' in output
     # Without a policy node, as while a person is recorded, that is no fault.
     assert re.search(
-        r'\[INFO\].*/decision: no message yet; nothing publishes it; the policy node does with .*; '
-        'a recording of a person needs none\n', output)
+        r'\[INFO\].*/decision: no message yet; nothing publishes it; the policy node does with .*'
+        '; a recording of a person needs none\n', output)
     assert re.search(r'\[INFO\].*dfp_policy/policy: no message yet; nothing publishes it', output)
     last = output.splitlines()[-1]
     assert '; no message on /gripper_state, /effector_pose, /cube_0_pose, ' in last
