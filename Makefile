@@ -141,9 +141,10 @@ docs-env:
 # Offline, but for the packages of its environment (.venv-docs). Sphinx checks links and anchors between
 # pages, and the last line those of the HTML that was made.
 docs: docs-pages docs-env ## the documentation site, into build/docs/html; warnings are errors
-	@env -u PYTHONPATH .venv-docs/bin/python -m sphinx --fail-on-warning --keep-going --jobs auto \
-	  --builder html docs build/docs/html; \
-	python3 documentation/links.py build/docs/html
+	@env -u PYTHONPATH .venv-docs/bin/python -m sphinx --quiet --fail-on-warning --keep-going \
+	  --jobs auto --builder html docs build/docs/html; \
+	python3 documentation/links.py build/docs/html; \
+	echo 'the start page is build/docs/html/index.html'
 
 docs-links: docs-pages docs-env ## follow the links of the documentation to other sites (needs the network)
 	@env -u PYTHONPATH .venv-docs/bin/python -m sphinx --keep-going --builder linkcheck docs build/docs/links

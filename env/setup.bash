@@ -29,11 +29,21 @@ elif [ "${ROS_DISTRO:-}" != "$_dfp_ros" ]; then
   return 1
 fi
 
+# The folder of the environment is named by a hash, which says nothing in a prompt.
+_dfp_quiet="${VIRTUAL_ENV_DISABLE_PROMPT:-}"
+VIRTUAL_ENV_DISABLE_PROMPT=1
 . "$_dfp_root/.venv/bin/activate"
+VIRTUAL_ENV_DISABLE_PROMPT="$_dfp_quiet"
+if [ -z "$_dfp_quiet" ]; then
+  unset VIRTUAL_ENV_DISABLE_PROMPT
+  _OLD_VIRTUAL_PS1="${PS1:-}"
+  PS1="(dfp_ros) ${PS1:-}"
+  export VIRTUAL_ENV_PROMPT='(dfp_ros) '
+fi
 if [ -e "$_dfp_root/.colcon/install/setup.$_dfp_shell" ]; then
   . "$_dfp_root/.colcon/install/setup.$_dfp_shell"
 fi
-unset _dfp_root _dfp_ros _dfp_shell
+unset _dfp_root _dfp_ros _dfp_shell _dfp_quiet
 # One thread for NumPy's products: those of a simulation are small, an idle thread of OpenBLAS spins,
 # and their last digits depend on the number of threads.
 export OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS:-1}"

@@ -57,6 +57,7 @@ class Base(Node):
         self.create_service(Trigger, '~/next_goal', self.next_goal)
         self.place_goal()
         self.create_timer(STEP, self.step)
+        self.get_logger().info('ready for commands on cmd_vel; Ctrl-C ends it')
 
     def place_goal(self):
         """Publish a goal ahead, to one side."""

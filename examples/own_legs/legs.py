@@ -52,6 +52,7 @@ class Legs(Node):
         self.wish = self.create_publisher(Twist, 'cmd_vel', 10)
         self.create_subscription(Float64MultiArray, 'leg_controller/commands', self.take, 1)
         self.create_timer(STEP, self.step)
+        self.get_logger().info('ready for commands on leg_controller/commands; Ctrl-C ends it')
 
     def take(self, message):
         """Store a command of the right length until the next one."""

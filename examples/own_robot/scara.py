@@ -90,6 +90,7 @@ class Scara(Node):
         self.create_service(Trigger, '~/next_part', self.next_part)
         self.place_part()
         self.create_timer(STEP, self.step)
+        self.get_logger().info('ready for commands on scara_controller/commands; Ctrl-C ends it')
 
     def place_part(self):
         """Place a part within reach of the arm."""

@@ -87,13 +87,17 @@ class Teleoperator(Node):
         while (left := end - time.monotonic()) > 0:
             rclpy.spin_once(self, timeout_sec=left)
 
-    def episode(self):
-        """Touch one part; return whether that succeeded."""
+    def prepare(self):
+        """Have the cell move the part and drive the arm home."""
         asked = self.next_part.call_async(Trigger.Request())
         rclpy.spin_until_future_complete(self, asked)
         while self.away() > 0.02:
             self.wait(PERIOD)
         self.wait(0.1)
+
+    def episode(self):
+        """Touch one part; return whether that succeeded."""
+        self.prepare()
         self.has_touched = False
         self.marks.publish(String(data='start'))
         commands, end = list(self.positions), time.monotonic() + LONGEST
@@ -149,6 +153,8 @@ def main():
     for number in range(asked.episodes):
         done += operator.episode()
         print(f'episode {number + 1} of {asked.episodes}: {done} touched so far', flush=True)
+    # The arm ends where episodes begin, and not where the last one went on to after its end.
+    operator.prepare()
     operator.wait(0.5)
 
 

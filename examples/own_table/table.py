@@ -94,6 +94,7 @@ class Table(Node):
         self.create_service(Trigger, '~/next_target', self.next_target)
         self.place_target()
         self.create_timer(STEP, self.step)
+        self.get_logger().info('ready for commands on table_controller/commands; Ctrl-C ends it')
 
     def place_target(self):
         """Place a target away from the edges and from the tool."""

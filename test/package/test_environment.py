@@ -311,6 +311,16 @@ def test_the_setup_file_prepares_a_shell(shell):
     assert done.stderr == ''
 
 
+@pytest.mark.parametrize(('disable', 'expected'), [('', '(dfp_ros) $ '), ('1', '$ ')])
+def test_the_prompt_names_the_project(disable, expected):
+    script = (f'PS1="$ "; . "{ROOT}/env/setup.bash"; . "{ROOT}/env/setup.bash"; echo "[$PS1]"; '
+              'deactivate; echo "[$PS1]"')
+    done = subprocess.run(
+        ['bash', '-c', script], check=True, capture_output=True, text=True,
+        env={'PATH': '/usr/bin:/bin', 'VIRTUAL_ENV_DISABLE_PROMPT': disable})
+    assert done.stdout == f'[{expected}]\n[$ ]\n'
+
+
 def test_the_setup_file_without_an_environment_says_what_to_do(tmp_path):
     (tmp_path / 'env').mkdir()
     shutil.copy(ROOT / 'env' / 'setup.bash', tmp_path / 'env')

@@ -57,7 +57,8 @@ def test_first_flight_followed_word_for_word(tmp_path: Path) -> None:
             if lines[0].startswith(('ros2', '.')):
                 for line in lines:
                     if line.startswith('ros2'):
-                        said = reader.follow(Step(line, is_beside='launch' in line))
+                        is_beside = 'launch' in line or line.endswith(' view')
+                        said = reader.follow(Step(line, is_beside=is_beside))
                 continue
             for line in lines:
                 if not line.startswith('['):

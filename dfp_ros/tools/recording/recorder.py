@@ -220,7 +220,7 @@ class RecorderNode(Node):
             ReliabilityPolicy.BEST_EFFORT if index in self._best_effort
             else ReliabilityPolicy.RELIABLE)
         # The running policy was published before the recording began.
-        is_status = name == self.resolve_topic_name(f'{self._settings["policy_node"]}/policy')
+        is_status = name == self._of_policy()[1]
         durability = (
             DurabilityPolicy.TRANSIENT_LOCAL if is_status or index in self._latched
             else DurabilityPolicy.VOLATILE)
@@ -293,13 +293,24 @@ class RecorderNode(Node):
                 f'{listed(end.node for end in ends)} publishes it' if ends else
                 namesakes(self, name, self._types[index])
                 or 'nothing publishes it' + self._hint(name))
-            self.get_logger().warning(f'{name}: no message yet; {found}')
+            text = f'{name}: no message yet; {found}'
+            if name in self._of_policy() and not self.count_publishers(self._of_policy()[1]):
+                # No policy node runs, as while a person is recorded.
+                self.get_logger().info(f'{text}; a recording of a person needs none')
+            else:
+                self.get_logger().warning(text)
+
+    def _of_policy(self) -> tuple[str, str]:
+        """Resolve the topics of the policy node: of its decisions, and of its policy."""
+        node, resolve = self._settings['policy_node'], self.resolve_topic_name
+        return resolve(f'{node}/decision'), resolve(f'{node}/policy')
 
     def _hint(self, topic: str) -> str:
         """Name the condition under which a topic is published."""
-        if topic == self.resolve_topic_name(f'{self._settings["policy_node"]}/decision'):
-            return '; the policy node does with publish_decisions:=true'
-        return ''
+        decision, policy = self._of_policy()
+        return {
+            decision: '; the policy node does with publish_decisions:=true',
+            policy: '; the policy node does'}.get(topic, '')
 
     def _report_faults(self) -> None:
         """Log newly dropped messages, and the fault that ended the bag."""

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from itertools import cycle
 import os
 from pathlib import Path
+import re
 import resource
 import signal
 import subprocess
@@ -35,7 +36,7 @@ from geometry_msgs.msg import TwistStamped
 import numpy as np
 from rclpy.duration import Duration
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from rosbags.highlevel import AnyReader
 from rosgraph_msgs.msg import Clock
@@ -189,10 +190,27 @@ def test_topics_without_messages_are_named(tmp_path: Path) -> None:
         '/effector_pose: no message yet; /peer: its type is std_msgs/msg/String, the robot '
         'description says geometry_msgs/msg/') in output
     assert '/cube_0_pose: no message yet; nothing publishes it\n' in output
-    assert 'no message yet; nothing publishes it; the policy node does with' in output
+    # Without a policy node, as while a person is recorded, that is no fault.
+    assert re.search(
+        r'\[INFO\].*/decision: no message yet; nothing publishes it; the policy node does with .*'
+        '; a recording of a person needs none\n', output)
+    assert re.search(r'\[INFO\].*dfp_policy/policy: no message yet; nothing publishes it', output)
     last = output.splitlines()[-1]
     assert '; no message on /gripper_state, /effector_pose, /cube_0_pose, ' in last
     assert '/episode_marks' not in last
+
+
+def test_a_policy_node_that_publishes_no_decisions_is_named(tmp_path: Path) -> None:
+    """As a warning: whoever records a policy wants them."""
+    with recording(tmp_path / 'bag') as (process, peer):
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        peer.node.create_publisher(String, 'dfp_policy/policy', latched)
+        peer.wait_for(lambda: '/dfp_policy/decision: no message yet' in process.output)
+        assert process.stop() == 0, process.output
+        output = process.output
+    assert re.search(
+        r'\[WARN\].*/decision: no message yet; nothing publishes it; the policy node does with '
+        'publish_decisions:=true\n', output)
 
 
 def test_messages_before_the_end_are_recorded(tmp_path: Path) -> None:
