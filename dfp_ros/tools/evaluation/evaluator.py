@@ -36,7 +36,12 @@ from dfp_ros.core.text.printable import printable
 from dfp_ros.node.ros.qos import STATUS_QOS
 from dfp_ros.tools.episodes.manager_claim import ManagerClaim
 from dfp_ros.tools.episodes.service_call import PolicyServices, ServiceCall
-from dfp_ros.tools.evaluation.result import EvaluationError, RobotEpisode, RobotEvaluation
+from dfp_ros.tools.evaluation.result import (
+    EvaluationError,
+    policy_of,
+    RobotEpisode,
+    RobotEvaluation,
+)
 from dfp_ros.tools.evaluation.software import software
 from dfp_ros.tools.recording.mark_topic import MarkTopic
 
@@ -390,15 +395,6 @@ class RobotEvaluator:
                 if found < (self._person_steps or 0):
                     self._person_steps_before += self._person_steps or 0
                 self._person_steps = found
-
-
-def policy_of(status: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of a status that identifies a policy."""
-    spec = status['spec']
-    return {
-        'name': status['name'], 'path': status['path'], 'sha256': status['sha256'],
-        'environment': spec['environment'], 'period': spec['period'],
-        'commit': dict(spec['provenance']).get('commit')}
 
 
 def _now() -> str:
