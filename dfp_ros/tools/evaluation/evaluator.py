@@ -86,9 +86,7 @@ class Plan:
     @property
     def of_episodes(self) -> dict[str, Any]:
         """Options on which success may depend, for the result."""
-        return {
-            'seconds': self.seconds, 'scene': self.scene, 'settle': self.settle,
-            'release': self.release}
+        return {name: getattr(self, name) for name in ('seconds', 'scene', 'settle', 'release')}
 
 
 class RobotEvaluator:
@@ -156,9 +154,8 @@ class RobotEvaluator:
         self._call('stop')
         status = self._status
         return RobotEvaluation(
-            self._plan.episodes, policy_of(status), dict(status['robot']),
-            dict(status['settings']), software(), socket.gethostname(), _now(),
-            plan=self._plan.of_episodes)
+            self._plan.episodes, policy_of(status), dict(status['robot']), dict(status['settings']),
+            software(), socket.gethostname(), _now(), plan=self._plan.of_episodes)
 
     def run(self, evaluation: RobotEvaluation, path: Path) -> None:
         """
@@ -265,7 +262,7 @@ class RobotEvaluator:
             while self._marks and not ended:
                 mark = self._marks.popleft()
                 if mark == START:
-                    # The scene's operator restarted the episode, so it starts again here.
+                    # The scene's operator restarted the episode.
                     self._marks.appendleft(START)
                     raise _Abandoned('it was restarted')
                 ended = 'mark'
