@@ -154,8 +154,9 @@ class RobotEvaluator:
         self._call('stop')
         status = self._status
         return RobotEvaluation(
-            self._plan.episodes, policy_of(status), dict(status['robot']), dict(status['settings']),
-            software(), socket.gethostname(), _now(), plan=self._plan.of_episodes)
+            self._plan.episodes, policy_of(status), dict(status['robot']),
+            dict(status['settings']), software(), socket.gethostname(), _now(),
+            plan=self._plan.of_episodes)
 
     def run(self, evaluation: RobotEvaluation, path: Path) -> None:
         """
