@@ -36,7 +36,12 @@ from dfp_ros.core.text.printable import printable
 from dfp_ros.node.ros.qos import STATUS_QOS
 from dfp_ros.tools.episodes.manager_claim import ManagerClaim
 from dfp_ros.tools.episodes.service_call import PolicyServices, ServiceCall
-from dfp_ros.tools.evaluation.result import EvaluationError, RobotEpisode, RobotEvaluation
+from dfp_ros.tools.evaluation.result import (
+    EvaluationError,
+    policy_of,
+    RobotEpisode,
+    RobotEvaluation,
+)
 from dfp_ros.tools.evaluation.software import software
 from dfp_ros.tools.recording.mark_topic import MarkTopic
 
@@ -81,9 +86,7 @@ class Plan:
     @property
     def of_episodes(self) -> dict[str, Any]:
         """Options on which success may depend, for the result."""
-        return {
-            'seconds': self.seconds, 'scene': self.scene, 'settle': self.settle,
-            'release': self.release}
+        return {name: getattr(self, name) for name in ('seconds', 'scene', 'settle', 'release')}
 
 
 class RobotEvaluator:
@@ -260,7 +263,7 @@ class RobotEvaluator:
             while self._marks and not ended:
                 mark = self._marks.popleft()
                 if mark == START:
-                    # The scene's operator restarted the episode, so it starts again here.
+                    # The scene's operator restarted the episode.
                     self._marks.appendleft(START)
                     raise _Abandoned('it was restarted')
                 ended = 'mark'
@@ -390,15 +393,6 @@ class RobotEvaluator:
                 if found < (self._person_steps or 0):
                     self._person_steps_before += self._person_steps or 0
                 self._person_steps = found
-
-
-def policy_of(status: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of a status that identifies a policy."""
-    spec = status['spec']
-    return {
-        'name': status['name'], 'path': status['path'], 'sha256': status['sha256'],
-        'environment': spec['environment'], 'period': spec['period'],
-        'commit': dict(spec['provenance']).get('commit')}
 
 
 def _now() -> str:

@@ -221,3 +221,12 @@ def _episode(item: Mapping[str, Any]) -> RobotEpisode:
 def _whose(what: Mapping[str, Any]) -> str:
     """Name a policy or a robot with the start of its hash."""
     return f'{printable(what.get("name"))} (sha256 {printable(what.get("sha256"))[:12]})'
+
+
+def policy_of(status: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a status that identifies a policy."""
+    spec = status['spec']
+    return {
+        'name': status['name'], 'path': status['path'], 'sha256': status['sha256'],
+        'environment': spec['environment'], 'period': spec['period'],
+        'commit': dict(spec['provenance']).get('commit')}
