@@ -141,7 +141,8 @@ docs-env:
 # Offline, but for the packages of its environment (.venv-docs). Sphinx checks links and anchors between
 # pages, and the last line those of the HTML that was made.
 docs: docs-pages docs-env ## the documentation site, into build/docs/html; warnings are errors
-	@env -u PYTHONPATH .venv-docs/bin/python -m sphinx --quiet --fail-on-warning --keep-going \
+	@echo 'Sphinx reads and writes the pages; a warning ends it'; \
+	env -u PYTHONPATH .venv-docs/bin/python -m sphinx --quiet --fail-on-warning --keep-going \
 	  --jobs auto --builder html docs build/docs/html; \
 	python3 documentation/links.py build/docs/html; \
 	echo 'the start page is build/docs/html/index.html'
