@@ -131,7 +131,7 @@ def test_what_lerobot_writes_is_read(tmp_path: Path) -> None:
 
 
 def ramps(count: int, height: int, width: int) -> np.ndarray:
-    """Draw coloured pictures that a video keeps nearly, and that differ by 3 from frame to frame."""
+    """Draw coloured pictures that a video keeps nearly; one differs by 3 from the next."""
     number, row, column, channel = np.ogrid[:count, :height, :width, :3]
     return (20 + 3 * number + (row + column) // 2 + 25 * channel).astype(np.uint8)
 

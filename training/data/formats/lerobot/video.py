@@ -56,7 +56,7 @@ def _library(path: Path) -> Any:
         raise DataError(
             f'{path}: videos need PyAV, which is not installed; install it with `pip install av`'
         ) from error
-    # What it has to say is raised, too. The encoder of AV1 prints its settings otherwise, beside it.
+    # What it has to say is raised, too. The encoder of AV1 prints its settings otherwise.
     av.logging.set_level(av.logging.PANIC)
     os.environ.setdefault('SVT_LOG', '1')
     return av
