@@ -169,14 +169,13 @@ def test_documented_names_exist(page: str, line: str) -> None:
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
 def test_blocks_of_commands_have_no_output(page: Path) -> None:
-    """The button of a block copies what a shell can run; output has a block of its own."""
+    """A block is copied with one button, so that output has a block of its own."""
     for block in re.findall(r'(?:^(?:    .*)?\n)+', page.read_text() + '\n', re.MULTILINE):
         lines = re.sub(r' \\\n', ' ', block.strip()).splitlines()
         if not lines or not re.match(r'(?:ros2|python|torchrun|make|[.]) ', lines[0]):
             continue
         for line in filter(None, map(str.strip, lines)):
-            assert re.match(r'(?:\$ )?(?:\. |# |[a-z][\w.-]*(?: |$))', line), (
-                f'{page.name}: {line}')
+            assert re.match(r'(?:\$ )?(?:\. |# |[a-z][\w.-]*(?: |$))', line), line
 
 
 def test_latched_topics_are_echoed_reliably() -> None:
