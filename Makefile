@@ -44,7 +44,7 @@ KILTED_TESTS := $(addprefix test/, whole_node/test_policy_node.py node/ros/test_
 .PHONY: help build env audit-env sweep-env view-env demo test test-fast test-all test-kilted list-robot-tests wheel test-lerobot interop-env interop licences sbom lint docs docs-pages docs-env docs-links train learn bench bench-quick gpu soak fuzz clean distclean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # colcon runs in the environment's Python, whichever it was installed for: the nodes' commands get
 # the interpreter of colcon.
@@ -64,7 +64,7 @@ sweep-env: env ## add Ray to the environment, for sweeps (training/sweep.py)
 view-env: env ## add Rerun to the environment, for VIEW=rerun and `ros2 run dfp_ros view --rerun`
 	@$(ENTER); python -m pip install --no-deps --requirement env/requirements-view.txt
 
-demo: build ## run a shipped policy on its simulated arm over ROS 2, 10 episodes in real time
+demo: build ## a shipped policy drives a simulated arm over ROS 2, 10 episodes (ROBOT=cube, visual, play, lift, joint)
 	@$(ENTER); exec python -m dfp_ros.sim.demo.main --robot $(ROBOT) --view $(VIEW)
 
 test: build lint ## lint, then every test, long checks in their short versions
