@@ -19,7 +19,8 @@ SET ?=
 COLCON := .colcon
 # `make demo ROBOT=lift` runs robosuite's Lift, `ROBOT=joint` the same with its joints commanded,
 # `ROBOT=play` the cube with a policy that was learned from play and improved on the robot,
-# `ROBOT=visual` the cube with a policy that sees a picture in place of the cube's pose.
+# `ROBOT=visual` the cube with a policy that sees a picture in place of the cube's pose, `ROBOT=scene`
+# a drawer and a window, which it unlocks, closes and locks, with a policy that was learned from play.
 ROBOT ?= cube
 # `make demo VIEW=rerun` shows it in Rerun, too, and `VIEW=lines` prints lines alone.
 VIEW ?= auto

@@ -60,6 +60,7 @@ ROBOTS = {
     'cube': ('cube_single', 'ur5e_cube', 'cube-single-singletask-task2-v0'),
     'visual': ('cube_visual', 'ur5e_cube_visual', 'visual-cube-single-singletask-task2-v0'),
     'play': ('cube_play', 'ur5e_cube', 'cube-single-singletask-task2-v0'),
+    'scene': ('scene', 'ur5e_scene', 'scene-singletask-task2-v0'),
     'lift': ('lift', 'panda_lift', 'lift-mh-low_dim'),
     'joint': ('lift_joint', 'panda_joint', 'lift-joint-low_dim')}
 
@@ -108,7 +109,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add('--robot', choices=ROBOTS, default='cube',
         help="simulated robot: OGBench's arm that moves a cube, the same with the policy learned "
              "from play and on the robot, or with one that sees a picture in place of the cube's "
-             "pose, robosuite's arm that lifts a cube, or the latter with joint commands")
+             'pose, the same arm that closes and locks a drawer and a window, '
+             "robosuite's arm that lifts a cube, or the latter with joint commands")
     add('--policy', help='policy file, or the name of one in models; by default that of the robot')
     add('--real-time-factor', type=float, default=1.0,
         help='ratio of simulated time to wall time')

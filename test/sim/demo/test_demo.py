@@ -25,8 +25,11 @@ import time
 import psutil
 import pytest
 
+from dfp_ros.core.description.robot import require_fit
+from dfp_ros.core.policy.policy_file import read_spec
 from dfp_ros.node.ros.domain import free_domain
-from dfp_ros.sim.demo.main import main, parse
+from dfp_ros.resources import find_shared, load_robot
+from dfp_ros.sim.demo.main import main, parse, ROBOTS
 from dfp_ros.sim.demo.report import Episode, Report
 from testing.processes.ros_processes import NodeProcess
 
@@ -91,6 +94,15 @@ def test_lines_where_there_is_no_terminal() -> None:
     """A log file gets lines, by default and with Rerun; so does a terminal on request."""
     assert not parse(['--no-gif']).draws
     assert not parse(['--no-gif', '--view', 'lines']).draws
+
+
+@pytest.mark.parametrize('name', ROBOTS)
+def test_each_robot_has_a_policy_that_fits(name: str) -> None:
+    """Of its own environment, and the package has all three."""
+    policy, robot, environment = ROBOTS[name]
+    spec = read_spec(find_shared(policy, 'models', '.onnx'))
+    require_fit(spec, load_robot(robot))
+    assert spec.environment == environment
 
 
 def test_a_robot_that_cannot_be_drawn_is_skipped(
