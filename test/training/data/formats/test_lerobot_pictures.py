@@ -240,7 +240,7 @@ def test_pictures_of_somebody_else_are_named(tmp_path: Path, kind: str) -> None:
 
 
 def test_a_changed_dataset_has_no_pictures_after_its_episodes(tmp_path: Path) -> None:
-    """LeRobot's tools do not keep them; the pictures are still known."""
+    """The tools of LeRobot do not keep them; the pictures are still known."""
     write(tmp_path / 'set', smooth([4, 6, 3]), 'Look', pictures='image')
 
     def changed(content: dict) -> None:
