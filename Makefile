@@ -65,7 +65,7 @@ sweep-env: env ## add Ray to the environment, for sweeps (training/sweep.py)
 view-env: env ## add Rerun to the environment, for VIEW=rerun and `ros2 run dfp_ros view --rerun`
 	@$(ENTER); python -m pip install --no-deps --requirement env/requirements-view.txt
 
-demo: build ## a shipped policy drives a simulated arm over ROS 2, 10 episodes (ROBOT=cube, visual, play, lift, joint)
+demo: build ## a shipped policy drives a simulated arm over ROS 2, 10 episodes (ROBOT=cube, visual, play, scene, lift, joint)
 	@$(ENTER); exec python -m dfp_ros.sim.demo.main --robot $(ROBOT) --view $(VIEW)
 
 test: build lint ## lint, then every test, long checks in their short versions
