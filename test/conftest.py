@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -69,10 +70,12 @@ def scheduling_as_before() -> Iterator[None]:
     if not hasattr(os, 'sched_getscheduler'):
         yield
         return
-    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    before = os.sched_getscheduler(0), os.sched_getparam(0), os.nice(0)
     yield
-    after = os.sched_getscheduler(0), os.sched_getparam(0)
-    os.sched_setscheduler(0, *before)
+    after = os.sched_getscheduler(0), os.sched_getparam(0), os.nice(0)
+    os.sched_setscheduler(0, *before[:2])
+    with contextlib.suppress(OSError):  # which only root may restore
+        os.setpriority(os.PRIO_PROCESS, 0, before[2])
     assert after == before
 
 

@@ -172,6 +172,12 @@ def show_live(
     return log
 
 
+def _give_way() -> None:
+    """Take the processor after everything that controls a robot, now that there is work to do."""
+    with contextlib.suppress(OSError):
+        os.nice(_NICE)
+
+
 def _show(asked: argparse.Namespace, args: list[str] | None, signals: list[int]) -> None:
     """Show a node or a recording."""
     def is_ended() -> bool:
@@ -181,11 +187,13 @@ def _show(asked: argparse.Namespace, args: list[str] | None, signals: list[int])
         why = why_no_terminal(sys.stdout)
         if why:
             raise ViewError(f'this terminal cannot show the view: {why}')
+        _give_way()
         show_live(asked, args, is_ended, None)
         return
     if asked.save:
         check_file(asked.save, asked.force)
     stream = open_stream(asked.save, asked.connect)
+    _give_way()
     try:
         if asked.bag:
             log: RerunLog | None = RerunLog(stream)
@@ -208,8 +216,6 @@ def main(args: list[str] | None = None) -> int:
     :return: Exit status: 2 if nothing could be shown.
     """
     asked = parse(args)
-    with contextlib.suppress(OSError):
-        os.nice(_NICE)
     with collected_signals() as signals:
         try:
             _show(asked, args, signals)
