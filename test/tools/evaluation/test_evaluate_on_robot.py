@@ -367,12 +367,13 @@ def test_counts_on_the_simulated_robot_and_keeps_results_at_ctrl_c(tmp_path: Pat
             peer.wait_for(lambda: path.is_file() and len(
                 json.loads(path.read_text())['episodes']) == 2)
             assert counting.stop(signal.SIGINT) == 1, counting.output
-            assert 'interrupted' in counting.output
+            said = counting.output
+            assert 'interrupted' in said
         content = json.loads(path.read_text())
         solved = [episode['success'] for episode in content['episodes']]
         # On a machine that is too busy for real time, the policy may fail.
         assert len(solved) == 2
-        assert f'{sum(solved)} of 2 episodes solved' in counting.output
+        assert f'{sum(solved)} of 2 episodes solved' in said
         assert {episode['ended_by'] for episode in content['episodes']} == {'mark'}
         assert content['policy']['sha256'].startswith('4f731113c211')
         assert content['robot']['name'] == 'ur5e_cube'
