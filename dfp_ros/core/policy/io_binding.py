@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 import threading
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from onnxruntime import RunOptions
@@ -79,13 +79,14 @@ class IoBinding:
     :param pictures: Height, width and numbers of a pixel of each picture, by the name of its
         input.
     :param pauses: Called right before and right after each run; None for no calls.
+    :param is_bounded: Whether each call ends by itself; else :meth:`end_call` can end it.
     """
 
     def __init__(
             self, session: Any, observation_size: int, chunk_shape: tuple[int, int],
             state_size: int = 0, has_noise: bool = True,
             pictures: Mapping[str, tuple[int, int, int]] | None = None,
-            pauses: Pauses | None = None) -> None:
+            pauses: Pauses | None = None, is_bounded: bool = True) -> None:
         """Start without a binding."""
         self._pauses = pauses
         self._state_size = state_size
@@ -96,10 +97,11 @@ class IoBinding:
         self._pictures = dict(pictures or {})
         # Free arrays, by number of candidates.
         self._free: dict[int, list[_Arrays]] = {}
-        # Options of the calls that go on, by thread.
-        self._running: dict[threading.Thread, RunOptions] = {}
-        # Threads whose calls are ended, also those that have not begun.
-        self._ended: WeakSet[threading.Thread] = WeakSet()
+        self._is_bounded = is_bounded
+        # Options of the calls of each thread. With options a call takes longer, by twice the time
+        # of a small network, so that graphs that always end have none.
+        self._options: WeakKeyDictionary[threading.Thread, RunOptions] = WeakKeyDictionary()
+        self._lock = threading.Lock()
 
     def run(
             self, observation: FloatArray, noise: FloatArray,
@@ -128,14 +130,8 @@ class IoBinding:
         if pictures:
             for array, picture in zip(arrays.pictures, pictures, strict=True):
                 array[0] = picture
-        options, thread = RunOptions(), threading.current_thread()
-        self._running[thread] = options
-        if thread in self._ended:
-            options.terminate = True
-        try:
-            call_with(self._pauses, self._session.run_with_iobinding, arrays.binding, options)
-        finally:
-            del self._running[thread]
+        options = None if self._is_bounded else self._options_of(threading.current_thread())
+        call_with(self._pauses, self._session.run_with_iobinding, arrays.binding, options)
         chunk = Chunk(
             arrays.actions.copy(), arrays.value.item(), arrays.spread.item(),
             arrays.next_state[0].copy() if self._state_size else None)
@@ -148,10 +144,13 @@ class IoBinding:
 
         :param thread: The thread that made it.
         """
-        self._ended.add(thread)
-        options = self._running.get(thread)
-        if options is not None:
-            options.terminate = True
+        if not self._is_bounded:
+            self._options_of(thread).terminate = True
+
+    def _options_of(self, thread: threading.Thread) -> RunOptions:
+        """Return the options of the calls of a thread."""
+        with self._lock:
+            return self._options.setdefault(thread, RunOptions())
 
     def _bind(self, candidates: int) -> _Arrays:
         """Allocate arrays for a call, and bind them."""

@@ -202,7 +202,8 @@ class OnnxPolicy:
         self._self_test()
         self._bound = IoBinding(
             self._session, self.spec.observation_size, (self.spec.horizon, self.spec.action_size),
-            self.spec.state_size, self._has_noise, self._picture_shapes, self._pauses)
+            self.spec.state_size, self._has_noise, self._picture_shapes, self._pauses,
+            is_bounded=not self.file.unbounded)
 
     def _check_pictures(self, pictures: Pictures) -> None:
         """Compare the pictures of a call with the specification."""
