@@ -61,8 +61,8 @@ class Candidate:
 
 def make_candidate(
         agent: Agent, spec: PolicySpec, path: Path, version: int, updates: int,
-        observations: np.ndarray, limits: tuple[np.ndarray, np.ndarray], latency: float,
-) -> Candidate:
+        observations: np.ndarray, limits: tuple[np.ndarray, np.ndarray], outside: float,
+        latency: float) -> Candidate:
     """
     Export the networks, and check the file.
 
@@ -72,7 +72,8 @@ def make_candidate(
     :param version: Its number in the run.
     :param updates: Updates of the networks.
     :param observations: Recent observations of the robot, shape (count, obs_dim), at least one.
-    :param limits: Lowest and highest allowed actions, each of shape (act_dim,).
+    :param limits: Lowest and highest expected actions, each of shape (act_dim,).
+    :param outside: Largest share of the actions beyond them, from 0 to 1.
     :param latency: Largest inference time in s.
     :raises CandidateError: If it is not fit for a robot; there is no file then.
     :raises WriteError: If the file cannot be written.
@@ -84,7 +85,7 @@ def make_candidate(
         policy = OnnxPolicy(path)
         compare(agent, policy, observations[-_COMPARED:])
         policy = policy.prepared_for(0)
-        _try(policy, observations[-_TRIED:], limits, latency)
+        _try(policy, observations[-_TRIED:], limits, outside, latency)
     except (ExportError, ValueError) as error:
         path.unlink(missing_ok=True)
         raise CandidateError(f'policy {version} after {updates} updates: {error}') from error
@@ -93,26 +94,36 @@ def make_candidate(
 
 def _try(
         policy: OnnxPolicy, observations: np.ndarray, limits: tuple[np.ndarray, np.ndarray],
-        latency: float) -> None:
+        outside: float, latency: float) -> None:
     """Have a policy answer recent observations, and check actions and time."""
     spec = policy.spec
     noise = NoiseStream(0, spec.candidates, spec.noise_size, spec.noise_scale)
-    names = [field.name for field in spec.action for _ in range(field.size)]
-    low, high = limits
-    times = []
+    times, answers = [], []
     for i in range(_TRIED):
         began = time.perf_counter()
-        actions = policy.act(observations[i % len(observations)], noise.next()).actions
+        answers.append(policy.act(observations[i % len(observations)], noise.next()).actions)
         times.append(time.perf_counter() - began)
-        if not np.isfinite(actions).all():
+        if not np.isfinite(answers[-1]).all():
             raise CandidateError('actions: found numbers that are not finite')
-        outside = np.argwhere((actions < low) | (actions > high))
-        if len(outside):
-            step, k = outside[0]
-            raise CandidateError(
-                f'{names[k]}: found an action of {actions[step, k]:.3g}, expected '
-                f'{low[k]:.3g} to {high[k]:.3g}, the range of the data and of what was sent')
+    _check_range(spec, np.concatenate(answers), limits, outside)
     # The median, because this process shares its processors.
     if (found := float(np.median(times))) > latency:
         raise CandidateError(
             f'inference: found {found * 1e3:.2f} ms, expected at most {latency * 1e3:.2f} ms')
+
+
+def _check_range(
+        spec: PolicySpec, actions: np.ndarray, limits: tuple[np.ndarray, np.ndarray],
+        outside: float) -> None:
+    """Check how many actions, shape (count, act_dim), leave a range, for each number."""
+    names = [field.name for field in spec.action for _ in range(field.size)]
+    low, high = limits
+    excess = np.maximum(low - actions, actions - high)
+    share = (excess > 0).mean(axis=0)
+    k = int(share.argmax())
+    if share[k] > outside:
+        worst = actions[excess[:, k].argmax(), k]
+        raise CandidateError(
+            f'{names[k]}: found {share[k]:.0%} of the actions outside of {low[k]:.3g} to '
+            f'{high[k]:.3g}, the range of the data and of what was sent, the farthest '
+            f'{worst:.3g}, expected at most {outside:.0%}')

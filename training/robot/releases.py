@@ -137,7 +137,8 @@ class Releases:
         try:
             found = make_candidate(
                 state.agent, state.spec, path, version, state.progress.step, observations,
-                (low - slack, high + slack), self._settings.latency_share * state.spec.period)
+                (low - slack, high + slack), self._settings.outside,
+                self._settings.latency_share * state.spec.period)
         except CandidateError as error:
             self.refusals += 1
             self._say(f'policy {version} is not fit for the robot: {error}')

@@ -93,8 +93,10 @@ class LearnerSettings:
     latency_share: float = 0.5
     """Largest inference time of a new policy, as a fraction of the control period."""
     envelope: float = 0.1
-    """Largest excess of a new policy's actions over the range of the actions in the data and on
-    the robot so far, as a fraction of it, on recent observations."""
+    """Margin around the range of the actions in the data and on the robot so far, as a fraction of
+    it, for a new policy's actions on recent observations."""
+    outside: float = 0.2
+    """Largest share of a new policy's actions outside of that range and margin."""
     window: int = 20
     """Episodes of which the success is compared: if that of the last ones is significantly (95 %)
     below the best before, the policy of then comes back."""
@@ -125,7 +127,7 @@ class LearnerSettings:
                     + ('' if name == 'node_name' else ', with one / between two'))
         for name, low, high in (
                 ('learning_rate', 0.0, 1.0), ('latency_share', 0.001, 10.0),
-                ('envelope', 0.0, 100.0)):
+                ('envelope', 0.0, 100.0), ('outside', 0.0, 1.0)):
             number = getattr(self, name)
             if not (math.isfinite(number) and low <= number <= high):
                 raise ConfigError(f'{name}: found {number:g}, expected {low:g} to {high:g}')
