@@ -43,6 +43,21 @@ fi
 if [ -e "$_dfp_root/.colcon/install/setup.$_dfp_shell" ]; then
   . "$_dfp_root/.colcon/install/setup.$_dfp_shell"
 fi
+# What a shell has of another checkout would be written into the setup files that are built here.
+_dfp_without() {
+  printf '%s' "$2" | tr ':' '\n' | OTHER="$1/" awk 'index($0, ENVIRON["OTHER"]) != 1' | paste -s -d : -
+}
+for _dfp_other in $(printf '%s' "${AMENT_PREFIX_PATH:-}" | tr ':' '\n' \
+    | sed -n -e 's|/\.colcon/install/dfp_ros$||p' -e 's|/\.venv$||p' | sort -u); do
+  if [ "$_dfp_other" != "$_dfp_root" ] && [ -e "$_dfp_other/env/setup.bash" ]; then
+    export AMENT_PREFIX_PATH="$(_dfp_without "$_dfp_other" "$AMENT_PREFIX_PATH")"
+    export COLCON_PREFIX_PATH="$(_dfp_without "$_dfp_other" "${COLCON_PREFIX_PATH:-}")"
+    export PYTHONPATH="$(_dfp_without "$_dfp_other" "${PYTHONPATH:-}")"
+    export PATH="$(_dfp_without "$_dfp_other" "$PATH")"
+  fi
+done
+unset _dfp_other
+unset -f _dfp_without
 unset _dfp_root _dfp_ros _dfp_shell _dfp_quiet
 # One thread for NumPy's products: those of a simulation are small, an idle thread of OpenBLAS spins,
 # and their last digits depend on the number of threads.

@@ -311,6 +311,32 @@ def test_the_setup_file_prepares_a_shell(shell):
     assert done.stderr == ''
 
 
+@pytest.mark.parametrize('shell', ['bash', 'zsh'])
+def test_the_setup_file_leaves_another_checkout(shell, tmp_path):
+    """A build would write it into its setup files; what is not a checkout stays."""
+    if not shutil.which(shell):
+        pytest.skip(f'{shell} is not installed')
+    other, workspace = tmp_path / 'other', tmp_path / 'workspace'
+    for folder in (other / 'env', workspace):
+        folder.mkdir(parents=True)
+    (other / 'env' / 'setup.bash').touch()
+    names = ('AMENT_PREFIX_PATH', 'COLCON_PREFIX_PATH', 'PYTHONPATH', 'PATH')
+    values = (
+        f'{other}/.colcon/install/dfp_ros:{other}/.venv:{workspace}/install/arm',
+        f'{other}/.colcon/install:{workspace}/install',
+        f'{other}/.colcon/build/dfp_ros:{workspace}/install/arm/lib',
+        f'{other}/.venvs/1/bin:/usr/bin:/bin')
+    script = f'. "{ROOT}/env/setup.bash"; echo "$' + ':$'.join(names) + '"'
+    done = subprocess.run(
+        [shell, '-fc' if shell == 'zsh' else '-c', script], cwd='/', check=True,
+        env=dict(zip(names, values, strict=True)), capture_output=True, text=True)
+    found = done.stdout.strip().split(':')
+    assert not [one for one in found if one.startswith(str(other))]
+    for one in ('install/arm', 'install', 'install/arm/lib'):
+        assert f'{workspace}/{one}' in found
+    assert done.stderr == ''
+
+
 @pytest.mark.parametrize(('disable', 'expected'), [('', '(dfp_ros) $ '), ('1', '$ ')])
 def test_the_prompt_names_the_project(disable, expected):
     script = (f'PS1="$ "; . "{ROOT}/env/setup.bash"; . "{ROOT}/env/setup.bash"; echo "[$PS1]"; '
