@@ -230,8 +230,7 @@ class PolicyNode(GuardedNode):
         """
         if self._is_moving and self._ticker is not None and self._commands is not None and (
                 not self._ticker.is_overdue):
-            self._ticker.commander.stop(self._ticker.loop)
-            self._commands.wait_until_arrived()
+            self._ticker.commander.stop_for_good(self._ticker.loop)
 
     def told(self) -> str:
         """Safety settings that differ from their defaults, for the log."""

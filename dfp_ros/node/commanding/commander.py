@@ -44,8 +44,8 @@ class Commander:
     logged, and noted for replays: the controller is asked for it. The others are followed by a
     reset, or by the commands that :meth:`Watchdog.hand_back` returns.
 
-    Everything but :meth:`stop`, :meth:`stop_overdue` and ``may_command`` is for the thread that
-    ticks.
+    Everything but :meth:`stop`, :meth:`stop_for_good`, :meth:`stop_overdue` and ``may_command``
+    is for the thread that ticks.
 
     :param publishers: Publish the commands.
     :param log: Gets the decisions that begin a hold.
@@ -66,6 +66,7 @@ class Commander:
         self.publishers = publishers
         self.may_command = may_command
         self.has_stopped = False
+        self._is_over = False
         self._log = log
         self._input_log = input_log
 
@@ -79,6 +80,8 @@ class Commander:
         :raises NotEntitledError: If this node may not command the robot.
         :raises Exception: As :meth:`CommandPublishers.send`.
         """
+        if self._is_over:
+            raise NotEntitledError('the last command was sent, as the process is being ended')
         if not self.may_command():
             raise NotEntitledError(
                 'this node stood still, so another may command the robot by now; nothing is sent '
@@ -91,7 +94,7 @@ class Commander:
 
         :return: Whether it had a command, and that was sent.
         """
-        return self.may_command() and self.publishers.try_to_send(loop, decision, stamp)
+        return not self._is_over and self.may_command() and self.publishers.try_to_send(loop, decision, stamp)
 
     def hold(self, loop: ControlLoop, reason: Reason, text: str) -> None:
         """
@@ -137,6 +140,22 @@ class Commander:
     def stop(self, loop: ControlLoop) -> None:
         """Send the last command before silence, if anything was commanded that it could end."""
         self.has_stopped = self._try_unasked(loop, _stop(loop.controller.halt()))
+
+    def stop_for_good(self, loop: ControlLoop) -> None:
+        """
+        Send the last command before the process ends by force, and wait a moment for its arrival.
+
+        Other threads may still run, and send nothing any more.
+
+        :param loop: The control loop that runs.
+        """
+        is_mine = not self._is_over and self.may_command()
+        self._is_over = True
+        # A command of another thread may have been on its way to the publisher during the first.
+        for _ in range(2 if is_mine else 0):
+            self.has_stopped = self.publishers.try_to_send(
+                loop, _stop(loop.controller.halt()), self.publishers.unasked_stamp())
+            self.publishers.wait_until_arrived()
 
     def stop_overdue(self, loop: ControlLoop, limiter: CommandLimiter, is_soon: bool) -> None:
         """

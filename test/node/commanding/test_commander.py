@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import contextlib
 from types import SimpleNamespace
 from typing import Any
 
@@ -53,8 +54,15 @@ class Scene:
         for decision in before:
             self.log.add(decision)
         publishers: Any = SimpleNamespace(
-            send=self._send, try_to_send=self._try_to_send, unasked_stamp=lambda: 7)
+            send=self._send, try_to_send=self._try_to_send, unasked_stamp=lambda: 7,
+            wait_until_arrived=self._let_others_run)
         self.commander = Commander(publishers, self.log, self._input_log)
+
+    def _let_others_run(self) -> None:
+        with contextlib.suppress(NotEntitledError):
+            self.commander.send(self.loop, RUNNING, 8)
+        self.commander.try_to_send(self.loop, RUNNING, 8)
+        self.commander.stop_overdue(self.loop, self.limiter, True)
 
     def _send(self, loop: Any, decision: Decision, stamp: int) -> None:
         if self.error is not None:
@@ -88,6 +96,18 @@ def test_without_the_right_to_command_nothing_is_sent() -> None:
     assert scene.log.last is not None
     assert scene.log.last.text == 'old'
     assert not scene.told
+
+
+def test_nothing_moves_the_robot_after_the_last_stop() -> None:
+    """The process ends by force while its other threads still run."""
+    scene = Scene(RUNNING)
+    scene.commander.stop_for_good(scene.loop)
+    assert {id(decision.sent) for decision, _ in scene.told} == {id(LAST)}
+    scene.told.clear()
+    scene.commander.stop_for_good(scene.loop)
+    assert not scene.told
+    with pytest.raises(NotEntitledError, match='process is being ended'):
+        scene.commander.send(scene.loop, RUNNING, 1)
 
 
 @pytest.mark.parametrize(('ask', 'state', 'reason', 'text'), [
