@@ -192,10 +192,12 @@ NAMES: dict[tuple[str, str], tuple[Entry, ...]] = {
         EPISODES, 'POLICY_NODE/change_state', 'Deactivates it during a reset; with `release`.'),),
     ('dfp_ros/tools/episodes/service_call.py', "f'{name}/{word}'"): (Entry(
         EPISODES, 'POLICY_NODE/stop, reset, resume', 'Holds and releases the robot.'),),
-    ('dfp_ros/tools/evaluation/evaluator.py', "f'{name}/policy'"): (Entry(
+    ('dfp_ros/tools/evaluation/policy_reports.py', "f'{name}/policy'"): (Entry(
         COUNT, 'POLICY_NODE/policy', 'The policy that is counted.'),),
-    ('dfp_ros/tools/evaluation/evaluator.py', "'/diagnostics'"): (Entry(
+    ('dfp_ros/tools/evaluation/policy_reports.py', "'/diagnostics'"): (Entry(
         COUNT, '/diagnostics', 'Faults during an episode.'),),
+    ('dfp_ros/tools/evaluation/policy_reports.py', "f'{name}/statistics'"): (Entry(
+        COUNT, 'POLICY_NODE/statistics', 'Whether another has stopped or released the robot.'),),
     ('dfp_ros/tools/evaluation/evaluator.py', 'plan.scene'): (Entry(
         COUNT, 'Service of `--scene`', 'Resets the scene.'),),
     ('dfp_ros/tools/preflight/node.py', 'node.resolve_topic_name(topic.topic)'): (Entry(

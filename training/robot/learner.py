@@ -425,7 +425,8 @@ class Learner:
         self._files.write(episode, self._received)
         self._received += episode.transitions
         self._backlog.append(episode)
-        self._ended += 1
+        # Marks without a step between them are no episode.
+        self._ended += bool(episode.steps)
         progress, releases = self._state.progress, self._releases
         policy = releases.name_of_number(episode.policies[-1]) if episode.policies else (
             releases.name(self._changes.running))
@@ -448,7 +449,7 @@ class Learner:
         ended = episode.ended if episode.steps else (
             f'{episode.ended} without a step, which does not count')
         self._say(record.line(ended, self._table.share(20)))
-        releases.end_episode(now)
+        releases.end_episode(now, bool(episode.steps))
         self._link.say_status(self._result())
 
     # Learning

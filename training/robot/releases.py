@@ -158,10 +158,16 @@ class Releases:
         self._shadow, self._shadow_episodes = candidate, -1
         self._changes.request('shadow', candidate.sha256, str(candidate.path), now)
 
-    def end_episode(self, now: float) -> None:
-        """Between two episodes: promote the shadow if it may, or repeat what was lost."""
-        self._pause = max(0, self._pause - 1)
-        if self._shadow is not None:
+    def end_episode(self, now: float, counts: bool = True) -> None:
+        """
+        Between two episodes: promote the shadow if it may, or repeat what was lost.
+
+        :param now: Monotonic time in s.
+        :param counts: Whether there was an episode: one without a step is none.
+        """
+        if counts:
+            self._pause = max(0, self._pause - 1)
+        if counts and self._shadow is not None:
             self._shadow_episodes += 1
         if self._changes.is_busy or self._verdict is not None:
             return

@@ -173,7 +173,8 @@ def make_config(
         before, steps=steps, corrections=(), online_steps=settings.steps,
         online_start=settings.start, updates_per_step=max(1, settings.updates_per_step),
         acts='newest', balanced=settings.batches == 'balanced', replay=0, schedule='constant',
-        learning_rate=settings.learning_rate or before.learning_rate,
+        learning_rate=(
+            before.learning_rate if settings.learning_rate == -1 else settings.learning_rate),
         average_rate=(
             before.average_rate if settings.average_rate == -1 else settings.average_rate),
         value_weight=(

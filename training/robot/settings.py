@@ -68,8 +68,8 @@ class LearnerSettings:
     """Transitions that updates may be behind the robot; of those beyond, none has its updates."""
     batches: Literal['balanced', 'uniform'] = 'balanced'
     """Batches: half from the data and half from the robot, or both as often as they come."""
-    learning_rate: float = 0.0
-    """Learning rate, constant; 0 for the highest of the run."""
+    learning_rate: float = -1.0
+    """Learning rate, constant; -1 for the highest of the run."""
     average_rate: float = -1.0
     """Rate of the exponential moving average (EMA) of the actor's weights that policies are
     exported from; 0 for the newest weights, -1 for the setting of the run."""
@@ -126,11 +126,14 @@ class LearnerSettings:
                     'letters, digits and _, none of which begins with a digit'
                     + ('' if name == 'node_name' else ', with one / between two'))
         for name, low, high in (
-                ('learning_rate', 0.0, 1.0), ('latency_share', 0.001, 10.0),
-                ('envelope', 0.0, 100.0), ('outside', 0.0, 1.0)):
+                ('latency_share', 0.001, 10.0), ('envelope', 0.0, 100.0), ('outside', 0.0, 1.0)):
             number = getattr(self, name)
             if not (math.isfinite(number) and low <= number <= high):
                 raise ConfigError(f'{name}: found {number:g}, expected {low:g} to {high:g}')
+        if self.learning_rate != -1 and not 0 < self.learning_rate <= 1:
+            raise ConfigError(
+                f'learning_rate: found {self.learning_rate:g}, expected more than 0 and at most '
+                '1, or -1 for the highest of the run; --updates-per-step 0 records only')
         if self.average_rate != -1 and not 0 <= self.average_rate <= 1:
             raise ConfigError(
                 f'average_rate: found {self.average_rate:g}, expected 0 to 1, or -1 for that of '

@@ -37,6 +37,7 @@ from dfp_ros.core.hung_calls import ended_by_interrupts
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.text.printable import listed, printable, TEXT
 from dfp_ros.node.parameters.files import own_words
+from dfp_ros.spec import METADATA_KEY
 from dfp_ros.tools.adopt.adoption import AdoptError, Adoption, read_adoption
 from dfp_ros.tools.adopt.child_process import run_in_child
 from dfp_ros.tools.adopt.draft import Draft, draft_of_graph
@@ -196,6 +197,11 @@ def _adopt(asked: argparse.Namespace) -> int:
     try:
         given = sort_files(asked.files)
         foreign = load_foreign_model(given.model)
+        if METADATA_KEY in foreign.metadata and not asked.plain:
+            raise AdoptError(
+                f'{given.model}: found a policy file of dfp_ros already ({METADATA_KEY!r} in its '
+                'metadata), which needs no adoption: give it to the node with policy:=FILE, or '
+                'add --plain to ask for the meaning of its graph anew')
         if given.adoption is None:
             return _ask(given, foreign, asked)
         adoption = read_adoption(given.adoption)

@@ -24,18 +24,17 @@ import socket
 import time
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from dfp_ros.core.control.episode_marks import FAILURE, START, SUCCESS
-from dfp_ros.core.files.bounded_json import read_json
 from dfp_ros.core.text.printable import printable
-from dfp_ros.node.ros.qos import STATUS_QOS
+from dfp_ros.tools.episodes.machine import Event
 from dfp_ros.tools.episodes.manager_claim import ManagerClaim
 from dfp_ros.tools.episodes.service_call import PolicyServices, ServiceCall
+from dfp_ros.tools.evaluation.policy_calls import Ended, PolicyCalls
+from dfp_ros.tools.evaluation.policy_reports import PolicyReports
 from dfp_ros.tools.evaluation.result import (
     EvaluationError,
     policy_of,
@@ -52,11 +51,9 @@ _PREPARATION = 600.0
 _GONE = 3.0  # s
 # Longest wait for the diagnostics after an episode in s; they come once a second.
 _REPORT = 5.0
+# Longest time from a swap to its report, beside two control periods of at most a second, in s.
+_REPORTED = 0.2
 _KEYS = {'y': SUCCESS, 'n': FAILURE}
-
-
-class Ended(Exception):
-    """The operator or a signal ended the evaluation."""
 
 
 class _Abandoned(Exception):
@@ -94,7 +91,9 @@ class RobotEvaluator:
     Runner of the episodes.
 
     The robot is stopped, with the policy node's ``~/stop``, before the first episode, between
-    two, and at the end. An episode begins with ``~/reset`` and ``~/resume``.
+    two, and at the end. An episode begins with ``~/reset`` and ``~/resume``. Whoever else stops
+    it ends the episode, and only a start by a person goes on; whoever else releases it between
+    two episodes, or starts the policy node anew, has it stopped again.
 
     :param node: Node for the services of the policy node and for the marks.
     :param plan: Settings of the episodes.
@@ -119,20 +118,13 @@ class RobotEvaluator:
         self._scene = node.create_client(Trigger, plan.scene) if plan.scene else None
         self._marks: deque[str] = deque(maxlen=100)
         self._topic = MarkTopic(node, self._marks.append)
-        self._status: dict[str, Any] | None = None
         self._seen = time.monotonic()
-        self._held, self._held_because = 0, ''
-        # Steps of a person since the node's reset, in the last report; None if nobody can take
-        # over. And those before that reset: the robot may reset the node between two episodes.
-        self._person_steps: int | None = None
-        self._person_steps_before = 0
-        # Whether there is a report, and whether it is one of a robot that is stopped.
-        self._has_report = self._is_reported = False
         self._is_marked = False
         self.is_released = False
-        node.create_subscription(String, f'{name}/policy', self._take_status, STATUS_QOS)
-        node.create_subscription(DiagnosticArray, '/diagnostics', self._take_diagnostics, 10)
-        self._diagnosed = f'{self._policy.full_name}: '
+        self._is_suspended = self._is_running = False
+        self._lost = ''
+        self._reports = PolicyReports(node, name, self._policy.full_name, say)
+        self._calls = PolicyCalls(self._policy, self._reports, self._spin, is_ending)
 
     def begin(self) -> RobotEvaluation:
         """
@@ -141,7 +133,7 @@ class RobotEvaluator:
         :raises EvaluationError: If it is not there, or another program runs its episodes.
         """
         deadline = time.monotonic() + _ANSWER
-        while self._status is None or not self._policy.is_offered:
+        while self._reports.status is None or not self._policy.is_offered:
             if time.monotonic() > deadline:
                 raise EvaluationError(
                     f'policy node {self._plan.policy_node!r}: not found; start it, or name '
@@ -151,8 +143,9 @@ class RobotEvaluator:
                 raise Ended('interrupted')
         if (other := self._claim.take()) is not None:
             raise self._outranked(other)
-        self._call('stop')
-        status = self._status
+        self._calls.stop()
+        self._reports.begin_watch(self._spin)
+        status = self._reports.status
         return RobotEvaluation(
             self._plan.episodes, policy_of(status), dict(status['robot']),
             dict(status['settings']), software(), socket.gethostname(), _now(),
@@ -173,9 +166,10 @@ class RobotEvaluator:
             try:
                 episode = self._episode(evaluation)
             except _Abandoned as reason:
-                self._call('stop')
                 evaluation.dropped += 1
+                self._is_running = False
                 self._say(f'this episode does not count: {reason}')
+                self._calls.stop()
                 continue
             except Exception:
                 evaluation.dropped += 1
@@ -184,9 +178,8 @@ class RobotEvaluator:
             evaluation.write(path)
             verdict = 'solved' if episode.success else 'NOT solved'
             held = f', held: {episode.held_because}' if episode.held else ''
-            which = f'episode {evaluation.counted} of {evaluation.asked}'
-            if episode.person_steps:
-                which = (
+            which = f'episode {evaluation.counted} of {evaluation.asked}' if (
+                not episode.person_steps) else (
                     f'left out, as a person held the dead-man for {episode.person_steps} steps, '
                     'an episode')
             self._say(
@@ -197,7 +190,7 @@ class RobotEvaluator:
         """Stop the robot at the end; False if the policy node does not answer."""
         try:
             if not self.is_released:
-                self._call('stop')
+                self._calls.stop()
         except EvaluationError:
             return False
         return True
@@ -208,25 +201,39 @@ class RobotEvaluator:
 
     def _prepare(self, evaluation: RobotEvaluation) -> None:
         """Have the scene prepared, and wait for the start while the robot is stopped."""
+        self._await_permission(evaluation)
         if self._plan.release:
-            self._set_active(False)
+            self._calls.set_active(False)
             self.is_released = True
         if self._scene is not None:
             self._marks.clear()
-            self._wait(ServiceCall(
-                self._node, self._scene, self._plan.scene, _PREPARATION, found_within=_ANSWER))
+            self._calls.wait(ServiceCall(
+                self._node, self._scene, self._plan.scene, _PREPARATION, found_within=_ANSWER),
+                meanwhile=lambda: self._check(evaluation))
             settled = time.monotonic() + self._plan.settle
             while time.monotonic() < settled:
                 self._poll(evaluation)
+            self._await_permission(evaluation)
         else:
             self._say(
                 f'episode {evaluation.counted + 1} of {evaluation.asked}: set the scene; '
                 's: start   q: quit')
             self._wait_for_start(evaluation)
+            self._is_suspended = False
         if self.is_released:
             # Even without an answer, the node may be active: it is stopped at the end.
             self.is_released = False
-            self._set_active(True)
+            self._calls.set_active(True)
+
+    def _await_permission(self, evaluation: RobotEvaluation) -> None:
+        """Wait for a start by a person if another has stopped the robot, and a service resets."""
+        if self._scene is not None and self._is_suspended:
+            self._say(
+                'another than this program called ~/stop of the policy node, and the robot stays '
+                'stopped; s, or a mark start: go on   q: quit')
+            self._marks.clear()
+            self._wait_for_start(evaluation)
+            self._is_suspended = False
 
     def _wait_for_start(self, evaluation: RobotEvaluation) -> None:
         """Wait for the operator's key, or for a mark from another node."""
@@ -246,14 +253,15 @@ class RobotEvaluator:
             # What came while the scene was prepared is a late verdict on the last episode.
             self._marks.clear()
             self._topic.publish(START)
-        self._call('reset')
-        self._call('resume')
+        self._is_running, self._lost = True, ''
+        self._calls.begin_anew()
         begin, started = time.monotonic(), _now()
-        self._held, self._held_because = 0, ''
-        person = self._all_person_steps
+        self._reports.begin_episode()
+        person, since = self._reports.person_steps, self._reports.since
         self._say('running; y: success   n: failure   a: does not count   q: quit')
         while True:
             pressed = self._poll(evaluation)
+            self._require_same_run(since)
             seconds = time.monotonic() - begin
             if pressed == 'a':
                 raise _Abandoned('abandoned by the operator')
@@ -271,33 +279,51 @@ class RobotEvaluator:
                 mark, ended = FAILURE, 'time'
             if ended:
                 # Stop the robot first; then publish the mark.
-                self._call('stop')
+                self._calls.stop()
+                held = self._reports.held, self._reports.held_because
+                self._settle(evaluation, since)
+                self._is_running = False
                 if ended != 'mark':
                     self._topic.publish(mark)
-                held = self._held, self._held_because
                 return RobotEpisode(
                     mark == SUCCESS, round(seconds, 3), started, ended, *held,
                     self._count_person_steps(evaluation) - person)
 
-    @property
-    def _all_person_steps(self) -> int:
-        """Return the steps of a person in all reports so far."""
-        return self._person_steps_before + (self._person_steps or 0)
+    def _settle(self, evaluation: RobotEvaluation, since: tuple[Any, Any]) -> None:
+        """Hear what happened until the robot was stopped."""
+        settled = time.monotonic() + _REPORTED + 2 * min(evaluation.policy.get('period', 0), 1)
+        while time.monotonic() < settled:
+            self._spin()
+            self._check(evaluation)
+            self._require_same_run(since)
+
+    def _require_same_run(self, since: tuple[Any, Any]) -> None:
+        """
+        Require that the policy has run without a break since the start of the episode.
+
+        :raises _Abandoned: If it has not.
+        """
+        if self._lost and self._policy.is_offered:
+            raise _Abandoned(self._lost)
+        if self._reports.since != since:
+            raise _Abandoned(
+                'another policy took over and gave way again, or the policy node began anew')
 
     def _count_person_steps(self, evaluation: RobotEvaluation) -> int:
         """Wait for a report of the stopped robot, and return the steps of a person until then."""
-        if self._has_report and self._person_steps is None:
-            return self._all_person_steps  # nobody can take over
-        self._is_reported = False
+        reports = self._reports
+        if reports.has_no_person:
+            return reports.person_steps
+        reports.is_reported = False
         deadline = time.monotonic() + _REPORT
-        while not self._is_reported:
+        while not reports.is_reported:
             if time.monotonic() > deadline or self._is_ending():
                 evaluation.remark(
                     'an episode ended without a report in /diagnostics, so whether a person took '
                     'over in its last second is unknown')
                 break
             self._spin()
-        return self._all_person_steps
+        return reports.person_steps
 
     def _poll(self, evaluation: RobotEvaluation) -> str:
         """
@@ -305,7 +331,7 @@ class RobotEvaluator:
 
         :return: The key pressed, or nothing.
         :raises Ended: If the operator or a signal ends the evaluation.
-        :raises EvaluationError: If the policy node is gone, or runs another policy.
+        :raises EvaluationError: As :meth:`_check`.
         """
         self._spin()
         if self._is_ending():
@@ -313,6 +339,16 @@ class RobotEvaluator:
         pressed = self._keys().lower()
         if pressed == 'q':
             raise Ended('ended by the operator')
+        self._check(evaluation)
+        return pressed
+
+    def _check(self, evaluation: RobotEvaluation) -> None:
+        """
+        Check that the policy node is as it was, and that the robot is held between two episodes.
+
+        :raises EvaluationError: If the policy node is gone, or runs another policy.
+        :raises _Abandoned: If another has stopped the robot in an episode.
+        """
         if (other := self._claim.check()) is not None:
             raise self._outranked(other)
         now = time.monotonic()
@@ -322,77 +358,41 @@ class RobotEvaluator:
             raise EvaluationError(
                 f'policy node {self._plan.policy_node!r}: it is gone; check the robot, which '
                 'receives no commands')
-        status = self._status or {}
-        evaluation.require_same(policy_of(status), status['robot'])
-        changed = sorted(
-            key for key, value in status['settings'].items()
-            if key != 'noise_seed' and evaluation.settings.get(key) != value)
-        if changed:
-            evaluation.remark(
-                f'parameters changed during the evaluation: {printable(", ".join(changed), 300)}')
-        return pressed
+        if (status := self._reports.status) is not None:
+            evaluation.require_same(policy_of(status), status['robot'])
+            changed = sorted(
+                key for key, value in status['settings'].items()
+                if key != 'noise_seed' and evaluation.settings.get(key) != value)
+            if changed:
+                changes = printable(', '.join(changed), 300)
+                evaluation.remark(f'parameters changed during the evaluation: {changes}')
+        for event, reason in self._reports.events(self._policy.is_offered):
+            self._heed(event, reason)
+
+    def _heed(self, event: Event, reason: str) -> None:
+        """Heed what has happened to the policy node or its robot."""
+        if event is Event.LOST:
+            self._lost = reason
+        elif event is Event.OTHER_STOP:
+            self._is_suspended = True
+            if self._is_running:
+                raise _Abandoned(reason)
+        elif not self._is_running:
+            if event is Event.OTHER_RELEASE or self._lost:
+                self._say(
+                    f'{self._lost or "another than this program called ~/resume"}; the robot is '
+                    'stopped again')
+            self._lost = ''
+            self._calls.stop()
 
     def _outranked(self, other: object) -> EvaluationError:
         """Make the error of an evaluation beside another program that runs episodes."""
         return EvaluationError(
             f'{other} runs the episodes of {self._plan.policy_node!r}; end it first')
 
-    def _call(self, word: str) -> None:
-        """Call one of the policy node's services; only a stop is awaited in any case."""
-        self._wait(self._policy.call(word, _ANSWER), may_end=word != 'stop')
-
-    def _set_active(self, is_active: bool) -> None:
-        """Activate or deactivate the policy node."""
-        self._wait(self._policy.set_active(is_active, _ANSWER))
-
-    def _wait(self, call: ServiceCall, may_end: bool = True) -> None:
-        """
-        Wait for a call that must succeed.
-
-        :param may_end: Whether a signal ends the wait; the answer is then lost.
-        :raises Ended: If one did.
-        """
-        while (answer := call.poll()) is None:
-            self._spin()
-            if may_end and self._is_ending():
-                call.drop()
-                raise Ended('interrupted')
-        if not answer.success:
-            raise EvaluationError(answer.message)
-
     def _spin(self) -> None:
         """Process messages."""
         self._executor.spin_once(_POLL)
-
-    def _take_status(self, message: String) -> None:
-        """Store the policy node's status."""
-        try:
-            # What the result could not be written with is not read.
-            status = read_json(message.data)
-            policy_of(status), dict(status['robot']), dict(status['settings'])
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            self._say('a status of the policy node cannot be read; it is ignored')
-            return
-        self._status = status
-
-    def _take_diagnostics(self, message: DiagnosticArray) -> None:
-        """Count diagnostics that report a held robot, and note the steps of a person."""
-        for status in message.status:
-            values = {value.key: value.value for value in status.values}
-            if status.name == f'{self._diagnosed}control loop':
-                state, self._has_report = values.get('state'), True
-                if state in ('hold', 'waiting'):
-                    self._held += 1
-                    self._held_because = printable(status.message, 300)
-                # The first report after a stop may have been sent before it.
-                self._is_reported = state in ('stopped', 'inactive')
-            # A person who holds the dead-man of a robot that is held keeps the policy from acting.
-            steps = values.get('steps_dead_man', '')
-            if status.name == f'{self._diagnosed}takeover' and steps.isdecimal():
-                found = int(steps[:9])
-                if found < (self._person_steps or 0):
-                    self._person_steps_before += self._person_steps or 0
-                self._person_steps = found
 
 
 def _now() -> str:

@@ -37,9 +37,11 @@ from sensor_msgs.msg import Joy
 
 from dfp_ros.core.settings.setting import SettingsError
 from dfp_ros.core.text.errors import explain, nearest
+from dfp_ros.core.text.printable import listed
 from dfp_ros.node.parameters.declare import declare_parameter
 from dfp_ros.node.parameters.names import require_name
 from dfp_ros.node.process.start import raise_interrupts
+from dfp_ros.node.ros.endpoints import publisher_names
 from dfp_ros.node.ros.node_main import check_parameters
 from dfp_ros.node.ros.start import join, read_words
 from dfp_ros.resources import load_robot
@@ -62,6 +64,8 @@ PARAMETERS: tuple[tuple[str, Any, str, tuple[float, float] | None], ...] = (
      'that what a network has delayed moves nothing, or its arrival (receive), for a joystick '
      'whose computer has another clock.', None))
 _TIMES = ('header', 'receive')
+# Time between two looks at who publishes, in s.
+_LOOK = 1.0
 _STICK = re.compile(r'(-?)a(\d+)|b(\d+)-b(\d+)')
 
 
@@ -108,7 +112,7 @@ class Sticks:
         if values['time'] not in _TIMES:
             raise SettingsError(
                 f'parameter time: found {values["time"]!r}; {nearest(values["time"], _TIMES)}')
-        self._clock = node.get_clock()
+        self._node, self._clock = node, node.get_clock()
         self._words = values['axes'].split()
         for word in self._words:
             if not _STICK.fullmatch(word):
@@ -127,6 +131,15 @@ class Sticks:
         self._is_sound = True
         node.create_subscription(
             Joy, values['joystick'], self._receive, qos_profile_sensor_data)
+
+    def rivals(self) -> str:
+        """Say that several joysticks publish, if they do; empty if not."""
+        topic = self._node.resolve_topic_name(self._values['joystick'])
+        names = sorted(publisher_names(self._node, topic))
+        return '' if len(names) < 2 else (
+            f'{topic}: found {len(names)} publishers, {listed(names)}, expected one joystick: '
+            'the newest message of any of them counts, so one gives the robot back while the '
+            'other holds it; end all but one, or set joystick to another topic')
 
     def is_held(self, now: float) -> bool:
         """Tell whether the button is held, and the joystick is heard."""
@@ -221,8 +234,8 @@ def main(args: list[str] | None = None) -> int:
 def run(
         node: Node, topics: PersonTopics, sticks: Sticks, last: LastAsked, period: float) -> None:
     """Publish until asked to end."""
-    was_held, told = False, ''
-    due = time.monotonic()
+    was_held, told, rivals = False, '', ''
+    due = looked = time.monotonic()
     while rclpy.ok():
         rclpy.spin_once(node, timeout_sec=max(0.0, due - time.monotonic()))
         now = time.monotonic()
@@ -237,6 +250,10 @@ def run(
         if is_held != was_held:
             print('you command' if is_held else 'given back', flush=True)
         was_held = is_held
+        if now - looked >= _LOOK:
+            before, rivals, looked = rivals, sticks.rivals(), now
+            if rivals not in ('', before):
+                print(rivals, flush=True)
         if sticks.fault not in ('', told):
             told = sticks.fault
             print(told, flush=True)

@@ -32,6 +32,7 @@ from dfp_ros.tools.adopt.adoption import read_adoption
 from dfp_ros.tools.adopt.main import main
 from testing import ROOT
 from testing.policies.foreign_policies import HIDDEN, write_network, write_recurrent
+from testing.policies.small_policy import write_policy
 
 TERMS = """
       - {name: gyro, unit: rad/s, size: 3, low: -4, high: 4, scale: 0.25}
@@ -501,3 +502,16 @@ def test_the_example_of_the_page(tmp_path: Path) -> None:
     found = read_adoption(write(tmp_path, page.split('```yaml\n')[1].split('```')[0]))
     assert sum(term.width for term in found.terms) == 3 + 3 + 2 + 1 + 2 + 6 + 2
     assert found.unused == ('value',)
+
+
+def test_a_policy_file_of_this_package(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+        ) -> None:
+    """It needs no adoption, and is not asked about; its graph may be adopted anew."""
+    monkeypatch.chdir(tmp_path)
+    policy = write_policy(tmp_path / 'ours.onnx')
+    assert main([str(policy)]) == 2
+    assert 'found a policy file of dfp_ros already' in capsys.readouterr().err
+    assert not (tmp_path / 'ours.adopt.yaml').exists()
+    assert main([str(policy), '--plain']) == 1
+    assert (tmp_path / 'ours.adopt.yaml').exists()

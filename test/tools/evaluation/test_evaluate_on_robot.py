@@ -418,3 +418,126 @@ def test_a_person_who_takes_over_for_a_moment_is_noticed(tmp_path: Path) -> None
     assert found.episodes[0].person_steps > 0
     assert found.episodes[-1].person_steps == 0
     assert found.remarks == []
+
+
+@pytest.fixture(name='moving', scope='module')
+def moving_policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a small policy, which always moves."""
+    pytest.importorskip('rclpy')
+    from testing.policies.small_policy import write_policy
+    return write_policy(tmp_path_factory.mktemp('policy') / 'moving.onnx', gain=0.7)
+
+
+def count(cell: Any, path: Path, *words: str) -> Any:
+    """Start an evaluation in a cell, and wait until it has stopped the robot."""
+    from testing.processes.ros_processes import NodeProcess
+    cell.wait_for_motion()
+    counting = NodeProcess(
+        'dfp_ros.tools.evaluation.main', cell.domain, '--episodes', '1', '--out', str(path),
+        *words)
+    cell.peer.wait_for(lambda: path.is_file())
+    return counting
+
+
+def begin(cell: Any, counting: Any, again: int = 1) -> None:
+    """Begin an episode with a mark, and see the robot move."""
+    from std_msgs.msg import String
+    marks = cell.peer.node.create_publisher(String, 'episode_marks', 10)
+    cell.peer.wait_for(marks.get_subscription_count)
+    cell.twists.clear()
+    marks.publish(String(data='start'))
+    cell.peer.wait_for(lambda: counting.output.count('running; y: success') == again)
+    cell.wait_for_motion()
+
+
+def test_the_robot_is_held_between_episodes_whoever_releases_it(
+        moving: Path, tmp_path: Path) -> None:
+    """Another may call ~/resume, or start the policy node again: the robot is stopped again."""
+    pytest.importorskip('rclpy')
+    from std_srvs.srv import Trigger
+
+    from testing.processes.policy_cell import arguments, Cell
+    from testing.processes.ros_processes import NodeProcess
+    with Cell(moving) as cell, count(cell, tmp_path / 'a.json') as counting:
+        cell.wait_for_stop()
+        assert cell.peer.call(Trigger, 'dfp_policy/resume').success
+        cell.wait_for_stop()
+        cell.process.process.kill()
+        cell.process.process.wait()
+        with NodeProcess('dfp_ros.policy_node', cell.domain, '--ros-args', *arguments(
+                moving, latency_share=10.0, load_timeout=120.0)) as node:
+            cell.peer.wait_for(lambda: 'the robot is stopped again' in counting.output)
+            cell.wait_for_stop()
+            # It goes on as usual.
+            begin(cell, counting)
+            assert counting.stop(signal.SIGINT) == 1, counting.output
+            cell.wait_for_no_motion()
+            node.leave()
+
+
+def test_a_stop_by_a_person_is_not_resumed_with_the_next_scene(
+        moving: Path, tmp_path: Path) -> None:
+    """The episode does not count, the scene is not prepared, and a start goes on."""
+    pytest.importorskip('rclpy')
+    from std_srvs.srv import Trigger
+
+    from testing.processes.policy_cell import Cell
+    path, prepared = tmp_path / 'a.json', []
+
+    def prepare(_: Any, answer: Any) -> Any:
+        prepared.append(True)
+        answer.success = True
+        return answer
+    with Cell(moving) as cell:
+        cell.peer.node.create_service(Trigger, 'next_part', prepare)
+        with count(cell, path, '--scene', 'next_part', '--settle', '0') as counting:
+            cell.peer.wait_for(lambda: 'running; y: success' in counting.output)
+            cell.wait_for_motion()
+            assert cell.peer.call(Trigger, 'dfp_policy/stop').success
+            cell.peer.wait_for(lambda: 's, or a mark start: go on' in counting.output)
+            cell.wait_for_stop()
+            assert prepared == [True]
+            begin(cell, counting, again=2)
+            assert prepared == [True, True]
+            assert counting.stop(signal.SIGINT) == 1, counting.output
+    assert robot_evaluation.read_evaluation(path).episodes == []
+
+
+def test_an_episode_with_another_policy_in_it_does_not_count(
+        moving: Path, tmp_path: Path) -> None:
+    """However short, and even if the evaluation stood still meanwhile."""
+    pytest.importorskip('rclpy')
+    from std_msgs.msg import String
+    from std_srvs.srv import Trigger
+
+    from testing.policies.small_policy import cube_spec, write_policy
+    from testing.processes.policy_cell import Cell
+    path = tmp_path / 'a.json'
+    other = write_policy(tmp_path / 'other.onnx', cube_spec(name='other'), 1, 0.7)
+    with Cell(moving) as cell:
+        assert cell.set('shadow', str(other))[0]
+        cell.report(shadow='other')
+        with count(cell, path) as counting:
+            begin(cell, counting)
+            counting.process.send_signal(signal.SIGSTOP)
+            # It has to be there until its report was sent.
+            said = cell.peer.collect(String, 'dfp_policy/policy')
+            for word, name in (('promote', 'other'), ('rollback', 'test')):
+                assert cell.peer.call(Trigger, f'dfp_policy/{word}').success
+                cell.peer.wait_for(lambda name=name: said and (
+                    json.loads(said[-1].data)['name'] == name))
+            counting.process.send_signal(signal.SIGCONT)
+            cell.peer.wait_for(lambda: 'this episode does not count: another policy took over'
+                               in counting.output)
+            # The last moment before the stop counts as well.
+            assert cell.set('shadow', str(other))[0]
+            cell.report(shadow='other')
+            begin(cell, counting, again=2)
+            marks = cell.peer.node.create_publisher(String, 'episode_marks', 10)
+            cell.peer.wait_for(marks.get_subscription_count)
+            swapped = cell.peer.ask(Trigger, 'dfp_policy/promote')
+            marks.publish(String(data='success'))
+            cell.peer.wait_for(swapped.done)
+            assert counting.wait(60) == 1, counting.output
+            assert 'a success rate belongs to one policy' in counting.output
+    assert robot_evaluation.read_evaluation(path).episodes == []

@@ -289,6 +289,20 @@ def test_by_joystick(policy: Path) -> None:
         assert 'the stamp of a message is more than 0.5 s (max_age) from' in joystick.output
 
 
+def test_two_joysticks_are_said() -> None:
+    """Each would give back what the other holds."""
+    domain = free_domain()
+    with Peer(domain) as peer, NodeProcess(
+            'dfp_ros.tools.teleop.joystick', domain, '--ros-args',
+            '-p', 'robot:=ur5e_cube') as joystick:
+        first = peer.node.create_publisher(Joy, 'joy', 5)
+        peer.wait_for(first.get_subscription_count)
+        assert 'publishers' not in joystick.output
+        peer.node.create_publisher(Joy, 'joy', 5)
+        peer.wait_for(lambda: '/joy: found 2 publishers, /peer' in joystick.output, 30.0)
+        assert joystick.stop() == 0, joystick.output
+
+
 def test_what_a_joystick_lacks_is_said() -> None:
     """Instead of a stick that moves nothing, or a button that cannot be held."""
     domain = free_domain()

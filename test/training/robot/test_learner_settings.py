@@ -38,3 +38,11 @@ def test_what_is_no_name(name: str, value: str) -> None:
         return
     with pytest.raises(ConfigError, match=f'{name}: found .* expected a name such as'):
         LearnerSettings(**{name: value})
+
+
+@pytest.mark.parametrize('rate', [0.0, -0.5, 1.5, float('nan')])
+def test_a_learning_rate_that_learns_nothing_or_cannot_be(rate: float) -> None:
+    """It is refused at once; that of the run has to be asked for."""
+    assert LearnerSettings(learning_rate=1e-4).learning_rate == 1e-4
+    with pytest.raises(ConfigError, match='learning_rate: found .*, or -1 for the highest of the'):
+        LearnerSettings(learning_rate=rate)

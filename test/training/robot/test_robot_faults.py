@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 import csv
+import json
 from pathlib import Path
 import re
 
@@ -32,6 +33,7 @@ from std_msgs.msg import String  # noqa: E402
 from dfp_ros.core.control.decision import Commanding, State  # noqa: E402
 from dfp_ros.core.control.decision_row import RecordedDecision  # noqa: E402
 from dfp_ros.core.safety.reasons import Reason  # noqa: E402
+from dfp_ros.node.ros.qos import STATUS_QOS  # noqa: E402
 from testing.processes.arm_person import ArmPerson  # noqa: E402
 from testing.processes.fast_clock import FastClock  # noqa: E402
 from testing.processes.heard_decisions import HeardDecisions  # noqa: E402
@@ -250,6 +252,12 @@ def test_marks_of_two_programs(learning: Learning) -> None:
         (learning.out / 'episodes.csv').open()) if row['steps'] == '0']
     assert solved
     assert set(solved) == {'-1'}
+    # Nor are they among the episodes that were asked for.
+    with learning.heard() as (peer, _):
+        said = peer.collect(String, 'dfp_learner/status', STATUS_QOS)
+        peer.wait_for(lambda: said)
+        status = json.loads(said[-1].data)
+        assert status['episodes'] <= status['episodes_of_all_sessions'] - len(solved)
 
 
 def test_another_robot_and_another_folder(learning: Learning) -> None:

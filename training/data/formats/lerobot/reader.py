@@ -121,7 +121,8 @@ def _load(folder: Path, filter_key: str, keys: tuple[str, ...]) -> Transitions:
     found = Transitions(
         **columns, observation_fields=described.observation_fields,
         action_fields=described.action_fields, period=described.period,
-        source=_source(folder, info, described, frames, columns, hashed, filter_key, keys,
+        source=_source(
+            folder, info, described, frames, columns, hashed, filter_key, keys,
             {*observed, *seen}))
     if not described.is_ranged or not _has_ranges_of(found):
         found = _ranged(found)
