@@ -236,13 +236,14 @@ class RobotEvaluator:
             self._marks.clear()
             self._topic.publish(START)
         self._is_running, self._lost = True, ''
-        self._calls.begin_anew(partial(self._check, evaluation))
+        self._calls.begin_anew(partial(self._check_run, evaluation))
         begin, started = time.monotonic(), _now()
         self._reports.begin_episode()
         person, since = self._reports.person_steps, self._reports.since
         self._say('running; y: success   n: failure   a: does not count   q: quit')
         while True:
             pressed = self._poll(evaluation)
+            self._check_run(evaluation)
             self._require_same_run(since)
             seconds = time.monotonic() - begin
             if pressed == 'a':
@@ -260,8 +261,7 @@ class RobotEvaluator:
             if not ended and self._plan.seconds and seconds >= self._plan.seconds:
                 mark, ended = FAILURE, 'time'
             if ended:
-                # Stop the robot first; then publish the mark.
-                self._calls.stop()
+                self._calls.stop()  # first; then publish the mark
                 held = self._reports.held, self._reports.held_because
                 self._settle(evaluation, since)
                 self._is_running = False
@@ -276,17 +276,17 @@ class RobotEvaluator:
         settled = time.monotonic() + _REPORTED + 2 * min(evaluation.policy.get('period', 0), 1)
         while time.monotonic() < settled:
             self._spin()
-            self._check(evaluation)
+            self._check_run(evaluation)
             self._require_same_run(since)
 
-    def _require_same_run(self, since: tuple[Any, Any]) -> None:
-        """
-        Require that the policy has run without a break since the start of the episode.
-
-        :raises _Abandoned: If it has not.
-        """
+    def _check_run(self, evaluation: RobotEvaluation) -> None:
+        """Check as :meth:`_check`, and that the policy node has not begun anew."""
+        self._check(evaluation)
         if self._lost and self._policy.is_offered:
             raise _Abandoned(self._lost)
+
+    def _require_same_run(self, since: tuple[Any, Any]) -> None:
+        """Require that no other policy has run since the start of the episode."""
         if self._reports.since != since:
             raise _Abandoned(
                 'another policy took over and gave way again, or the policy node began anew')
@@ -365,7 +365,7 @@ class RobotEvaluator:
             self._heed(event, reason)
 
     def _heed(self, event: Event, reason: str) -> None:
-        """Heed what has happened to the policy node or its robot."""
+        """Heed one of these."""
         if event is Event.LOST:
             self._lost = reason
         elif event is Event.OTHER_STOP:

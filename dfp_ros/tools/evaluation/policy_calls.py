@@ -75,8 +75,8 @@ class PolicyCalls:
         """
         Reset the policy, and release the robot.
 
-        :param check: Called again and again until the robot is about to be released; what it
-            raises keeps it from that.
+        :param check: Called again and again until it is released; if it raises, the robot has to
+            be stopped.
         """
         self.wait(self._policy.call('reset', _ANSWER), check)
         rows, deadline = self._reports.rows, time.monotonic() + _ROW
@@ -85,7 +85,7 @@ class PolicyCalls:
             self._spin()
         check()
         self._reports.watch.set_held(False)
-        self.wait(self._policy.call('resume', _ANSWER))
+        self.wait(self._policy.call('resume', _ANSWER), check)
 
     def set_active(self, is_active: bool, check: Callable[[], object]) -> None:
         """

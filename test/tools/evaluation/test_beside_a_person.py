@@ -15,10 +15,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import itertools
 import json
 from pathlib import Path
 import signal
+import time
 from typing import Any
 
 import pytest
@@ -156,16 +158,20 @@ def test_a_stop_by_a_person_as_the_evaluation_begins(moving: Path, tmp_path: Pat
             assert counting.stop(signal.SIGINT) == 1, counting.output
 
 
-def stand_in(node: Any) -> list[str]:
+def stand_in(node: Any, silent: str) -> list[str]:
     """
     Offer the services of a policy node that answer with success, and publish its status.
 
+    :param silent: Service that does not answer; its callback fails.
     :return: The services in the order of their calls.
     """
     called: list[str] = []
     for word in ('stop', 'reset', 'resume', 'scene'):
         def answer(_: Any, response: Any, word: str = word) -> Any:
             called.append(word)
+            if word == silent:
+                # rclpy sends no answer after an error.
+                raise ConnectionError(word)
             response.success = True
             return response
         node.create_service(Trigger, word if word == 'scene' else f'dfp_policy/{word}', answer)
@@ -176,11 +182,15 @@ def stand_in(node: Any) -> list[str]:
     return called
 
 
-def test_a_stop_by_a_person_while_the_policy_is_reset(tmp_path: Path) -> None:
-    """The robot is not released with the answer of the reset."""
+@pytest.mark.parametrize(('silent', 'event', 'said'), [
+    ('', 'stop', 's, or /dfp_policy/resume: go on'), ('reset', 'restart', 'was restarted'),
+    ('resume', 'restart', 'was restarted'), ('resume', 'stop', 's, or /dfp_policy/resume: go on')])
+def test_what_happens_while_the_robot_is_released(
+        tmp_path: Path, silent: str, event: str, said: str) -> None:
+    """A stop by a person is not resumed, and a new policy node is stopped without a delay."""
     domain = free_domain()
     with Peer(domain) as peer:
-        called = stand_in(peer.node)
+        called = stand_in(peer.node, silent)
         publisher = peer.node.create_publisher(
             Float64MultiArray, 'dfp_policy/statistics', DECISION_QOS)
         layout = MultiArrayLayout(dim=[
@@ -189,9 +199,13 @@ def test_a_stop_by_a_person_while_the_policy_is_reset(tmp_path: Path) -> None:
         ticks = itertools.count(1)
 
         def report() -> None:
-            # A person calls ~/stop at the same time as the evaluation calls ~/reset.
-            stops = called.count('stop') + called.count('reset')
-            state = State.STOPPED if called else State.RUNNING
+            word = silent or 'reset'
+            stops = called.count('stop')
+            if word in called and event == 'stop':
+                stops += 1
+            elif word in called:
+                stops = called[called.index(word):].count('stop')
+            state = State.STOPPED if stops else State.RUNNING
             publisher.publish(Float64MultiArray(
                 layout=layout, data=[float(next(ticks)), float(list(State).index(state)),
                                      float(stops)]))
@@ -199,10 +213,24 @@ def test_a_stop_by_a_person_while_the_policy_is_reset(tmp_path: Path) -> None:
         with NodeProcess(
                 'dfp_ros.tools.evaluation.main', domain, '--episodes', '1', '--settle', '0',
                 '--scene', 'scene', '--out', str(tmp_path / 'a.json')) as counting:
-            peer.wait_for(lambda: 's, or /dfp_policy/resume: go on' in counting.output
-                          or 'resume' in called)
-            assert 'resume' not in called, counting.output
-            assert counting.stop(signal.SIGINT) == 1, counting.output
+            def spin(condition: Callable[[], object]) -> None:
+                while True:
+                    try:
+                        return peer.wait_for(condition, 20)
+                    except ConnectionError:
+                        pass
+            word = silent or 'reset'
+            spin(lambda: word in called)
+            begun = time.monotonic()
+            spin(lambda: 'stop' in called[called.index(word):] or 'resume' in called[:-1]
+                 or counting.process.poll() is not None)
+            # An answer would be awaited for ten seconds.
+            assert time.monotonic() - begun < 9, counting.output
+            assert called[called.index(word) + 1] == 'stop', counting.output
+            spin(lambda: said in counting.output)
+            counting.process.send_signal(signal.SIGINT)
+            spin(lambda: counting.process.poll() is not None)
+            assert counting.process.poll() == 1, counting.output
 
 
 def test_the_robot_is_stopped_before_the_evaluation_is_suspended(
