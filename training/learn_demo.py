@@ -43,6 +43,7 @@ import tyro
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.node.ros.dds_transport import choose_transport
 from dfp_ros.node.ros.domain import free_domain
+from dfp_ros.sim.demo.listener import find_another_robot
 from dfp_ros.sim.demo.signals import Interrupted, Signals
 from training.common.disk import make_folder, WriteError
 from training.common.error_line import error_line
@@ -119,6 +120,8 @@ def learn(asked: Command, signals: Signals) -> int:
         os.environ['ROS_DOMAIN_ID'] = str(free_domain())
         os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     choose_transport()
+    if others := find_another_robot():
+        raise PreparationError(others)
     clone = prepare(
         user_path(asked.data), user_path(asked.runs), asked.episodes, asked.seed, signals)
     out = user_path(asked.out)

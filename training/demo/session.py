@@ -81,6 +81,7 @@ class Watcher:
         listener.node.create_subscription(
             Float64MultiArray, f'{POLICY_NODE}/decision', self._on_decision, DECISION_QOS)
         self.listen, self.close = listener.listen, listener.close
+        self.find_others = listener.find_others
 
     def _on_decision(self, message: Any) -> None:
         """Count a command, and one beyond its limits."""
@@ -173,6 +174,9 @@ def run_session(
                 problems.append('the learner ended before the time was over')
                 break
             watcher.listen(_BEAT)
+            if others := watcher.find_others():
+                problems.append(others)
+                break
             if math.isinf(deadline) and witness.commands:
                 deadline = time.monotonic() + 60 * minutes
         if learner.stop() not in (0, 130):

@@ -171,6 +171,13 @@ class Releases:
             self._shadow_episodes += 1
         if self._changes.is_busy or self._verdict is not None:
             return
+        shadow = self._changes.status.get('shadow') or {}
+        if self._shadow is not None and shadow.get('sha256') != self._shadow.sha256:
+            # ~/promote takes whichever is there.
+            self._say(
+                f"policy {self.name(self._shadow.sha256)} is dropped: the node's shadow was "
+                'replaced or ended by another')
+            self._shadow = None
         if self._shadow is not None and (
                 self._shadow_episodes >= self._settings.shadow_episodes):
             self._wanted = self._shadow

@@ -94,8 +94,8 @@ class Commander:
 
         :return: Whether it had a command, and that was sent.
         """
-        return (not self._is_over and self.may_command()
-                and self.publishers.try_to_send(loop, decision, stamp))
+        return not self._is_over and self.may_command() and self.publishers.try_to_send(
+            loop, decision, stamp)
 
     def hold(self, loop: ControlLoop, reason: Reason, text: str) -> None:
         """

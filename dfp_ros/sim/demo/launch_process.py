@@ -20,8 +20,11 @@ Launch as a process, which records the exit status of its nodes.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+import signal
 import sys
+from threading import Thread
 from typing import Any
 
 from ament_index_python import get_package_share_directory, PackageNotFoundError
@@ -44,9 +47,16 @@ def find_launch_file(name: str) -> Path:
     return installed if installed.is_file() else beside
 
 
+def end_with_the_input() -> None:
+    """End the launch as Ctrl-C would, once the process that started it is gone."""
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """
-    Run the launch until it ends or receives SIGINT.
+    Run the launch until it ends, its input does, or it receives SIGINT.
 
     :param arguments: File for the exit statuses, name of the launch file, and launch arguments,
         ``name:=value``.
@@ -67,6 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
         # an error if a process failed, after which no other handler is called.
         RegisterEventHandler(OnProcessExit(on_exit=remember)),
     ]))
+    Thread(target=end_with_the_input, daemon=True).start()
     status = int(service.run())
     with atomic_path(Path(exits_file)) as partial:
         partial.write_text(json.dumps(exits), encoding='utf-8')

@@ -30,6 +30,8 @@ class Launched:
     """
     Launch process in its own session, so that no process of it can be left behind.
 
+    It ends with this process, too, which holds its input open, however this one ends.
+
     :param file: Name of a launch file of this package.
     :param settings: Launch arguments.
     :param folder: Folder for the log and the exit statuses.
@@ -46,7 +48,7 @@ class Launched:
             self._process = subprocess.Popen(
                 [sys.executable, '-m', 'dfp_ros.sim.demo.launch_process', str(self._exits),
                  file, *(f'{name}:={value}' for name, value in settings.items())],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+                stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True)
 
     def running(self) -> bool:
         """Whether it is still running."""

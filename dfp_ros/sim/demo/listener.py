@@ -16,12 +16,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+import os
+import time
 from typing import Any
 
 from dfp_ros.sim.demo.report import Episode
 
 #: Name of the policy node in the launch files.
 POLICY_NODE = 'dfp_policy'
+# Longest time until another robot is discovered, in s.
+_DISCOVERY = 1.5
+
+
+def find_another_robot() -> str:
+    """Explain that a robot is there already, which a demo would disturb; empty if none is."""
+    listener = Listener('dfp_demo_search', lambda _: None, lambda _: None)
+    try:
+        deadline = time.monotonic() + _DISCOVERY
+        while not (found := listener.find_others(0)) and time.monotonic() < deadline:
+            listener.listen(0.1)
+        return found
+    finally:
+        listener.close()
 
 
 class Listener:
@@ -58,6 +74,19 @@ class Listener:
     def listen(self, timeout: float) -> None:
         """Wait up to ``timeout`` s for one message."""
         self._executor.spin_once(timeout)
+
+    def find_others(self, own: int = 1) -> str:
+        """
+        Explain that another robot publishes episodes, too.
+
+        :param own: Number of robots that there may be.
+        :return: The explanation; empty if there is no other.
+        """
+        robots = self.node.count_publishers('episode')
+        return '' if robots <= own else (
+            f'found {robots} robot(s) that publish episodes in ROS domain '
+            f'{os.environ.get("ROS_DOMAIN_ID") or 0}, expected {own}: end the other demo or '
+            'robot, or set another ROS_DOMAIN_ID')
 
     def close(self) -> None:
         """Destroy the participant."""

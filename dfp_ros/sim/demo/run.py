@@ -21,7 +21,7 @@ from pathlib import Path
 import time
 
 from dfp_ros.sim.demo.launched import Launched
-from dfp_ros.sim.demo.listener import Listener, POLICY_NODE
+from dfp_ros.sim.demo.listener import find_another_robot, Listener, POLICY_NODE
 from dfp_ros.sim.demo.report import Episode, Report
 from dfp_ros.sim.demo.signals import Signals
 from dfp_ros.sim.demo.view_process import ViewProcess
@@ -92,6 +92,9 @@ def run(options: Options, signals: Signals, report: Report, folder: Path) -> Non
 
     :raises Interrupted: If a signal arrived.
     """
+    if others := find_another_robot():
+        report.problems.append(others)
+        return
     settings = {
         'policy': options.policy, 'robot': options.robot, 'environment': options.environment,
         'episodes': options.episodes, 'seed': options.seed,
@@ -116,6 +119,11 @@ def run(options: Options, signals: Signals, report: Report, folder: Path) -> Non
                     f'the demo did not finish within {options.timeout or longest:g} s')
                 break
             listener.listen(0.1)
+            if others := listener.find_others():
+                # Whose the episodes are cannot be told.
+                report.episodes.clear()
+                report.problems.append(others)
+                break
             # After the last episode the robot ends, and the node would only report that.
             if view is not None and len(report.episodes) < options.episodes:
                 view.update(time.monotonic())

@@ -130,12 +130,15 @@ class PolicyWatch:
         self._pending = 0
         self._unanswered = 0
         self._answered = -math.inf
+        # Own stops since the last row of a node that was there, which a new one may have executed.
+        self._recent = 0
         # Steps at the first row since the robot was stopped in which it is not.
         self._loose: int | None = None
 
     def note_stop(self) -> None:
         """Note that this program calls ``~/stop``."""
         self._pending += 1
+        self._recent += 1
 
     def note_answer(self, now: float, has_answered: bool) -> None:
         """Note the answer of a call of ``~/stop``, or that there is none."""
@@ -147,6 +150,7 @@ class PolicyWatch:
             self._expected += 1
         else:
             self._unanswered += 1
+            self._recent -= 1
 
     def set_held(self, is_held: bool) -> None:
         """Note that the robot is stopped, or about to be released."""
@@ -181,6 +185,7 @@ class PolicyWatch:
             if row.state is not None:
                 self._find(row, now)
             return
+        self._recent = self._pending
         self._count(row, now)
         self._look_for_release(row)
 
@@ -196,6 +201,7 @@ class PolicyWatch:
         :param is_offered: Whether the node's services are known.
         """
         if self.is_present:
+            recent = self._pending
             if not is_offered:
                 self._lose(f'the policy node {self._name!r} has ended')
             elif now - self._heard > GONE:
@@ -205,6 +211,9 @@ class PolicyWatch:
             elif self._undecided is not None and not self.is_released and (
                     now - self._undecided > _INACTIVE):
                 self._lose(f'the policy node {self._name!r} is not active')
+            if not self.is_present:
+                # Those that were answered were not executed by a node that comes now.
+                self._recent = recent
         events, self._events = self._events, []
         return events
 
@@ -231,7 +240,8 @@ class PolicyWatch:
             return
         self._is_counting = True
         self._expected, self._pending, self._unanswered = row.stops, 0, 0
-        if row.state is State.STOPPED:
+        recent, self._recent = self._recent, 0
+        if row.state is State.STOPPED and not 0 < row.stops <= recent:
             self._events.append((
                 Event.OTHER_STOP, 'the robot was stopped before this node came'))
 

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 import socket
 import time
@@ -33,6 +33,7 @@ from dfp_ros.core.text.printable import printable
 from dfp_ros.tools.episodes.machine import Event
 from dfp_ros.tools.episodes.manager_claim import ManagerClaim
 from dfp_ros.tools.episodes.service_call import PolicyServices, ServiceCall
+from dfp_ros.tools.evaluation.plan import Plan
 from dfp_ros.tools.evaluation.policy_calls import Ended, PolicyCalls
 from dfp_ros.tools.evaluation.policy_reports import PolicyReports
 from dfp_ros.tools.evaluation.result import (
@@ -42,6 +43,7 @@ from dfp_ros.tools.evaluation.result import (
     RobotEvaluation,
 )
 from dfp_ros.tools.evaluation.software import software
+from dfp_ros.tools.evaluation.suspension import Suspension
 from dfp_ros.tools.recording.mark_topic import MarkTopic
 
 _POLL = 0.05  # s
@@ -49,8 +51,6 @@ _ANSWER = 10.0  # s
 # Longest preparation of a scene in s, such as a robot that puts a part back.
 _PREPARATION = 600.0
 _GONE = 3.0  # s
-# Longest wait for the diagnostics after an episode in s; they come once a second.
-_REPORT = 5.0
 # Longest time from a swap to its report, beside two control periods of at most a second, in s.
 _REPORTED = 0.2
 _KEYS = {'y': SUCCESS, 'n': FAILURE}
@@ -60,70 +60,49 @@ class _Abandoned(Exception):
     """The current episode does not count."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """
-    Settings of the episodes.
-
-    :param episodes: Number of episodes that count.
-    :param seconds: Time limit of an episode, after which it is a failure; 0 for none.
-    :param scene: A service (std_srvs/Trigger) that prepares the next episode; empty for none.
-    :param settle: Seconds from the answer of ``scene`` to the start.
-    :param release: Whether to deactivate the policy node between episodes, for others to command.
-    :param policy_node: The policy node's name.
-    """
-
-    episodes: int
-    seconds: float
-    scene: str
-    settle: float
-    release: bool
-    policy_node: str
-
-    @property
-    def of_episodes(self) -> dict[str, Any]:
-        """Options on which success may depend, for the result."""
-        return {name: getattr(self, name) for name in ('seconds', 'scene', 'settle', 'release')}
-
-
 class RobotEvaluator:
     """
     Runner of the episodes.
 
     The robot is stopped, with the policy node's ``~/stop``, before the first episode, between
     two, and at the end. An episode begins with ``~/reset`` and ``~/resume``. Whoever else stops
-    it ends the episode, and only a start by a person goes on; whoever else releases it between
-    two episodes, or starts the policy node anew, has it stopped again.
+    it ends the episode, and only the operator's key, or a ``~/resume``, goes on: a mark may come
+    from a program. Whoever else releases it between two episodes, or starts the policy node anew,
+    has it stopped again.
 
     :param node: Node for the services of the policy node and for the marks.
     :param plan: Settings of the episodes.
     :param keys: Returns the next key pressed, or nothing.
     :param is_ending: Whether a signal arrived.
     :param say: Prints a line.
+    :param suspension: Requests to suspend the process, for which the robot is stopped first.
 
     :ivar is_released: Whether the policy node is inactive at present.
+    :ivar is_outranked: Whether another program runs the episodes by now.
     """
 
     def __init__(
             self, node: Node, plan: Plan, keys: Callable[[], str], is_ending: Callable[[], bool],
-            say: Callable[[str], None]) -> None:
+            say: Callable[[str], None], suspension: Suspension | None = None) -> None:
         """Create clients and subscriptions."""
+        self._suspension = suspension or Suspension()
         self._node, self._plan, self._say = node, plan, say
         self._keys, self._is_ending = keys, is_ending
-        name = plan.policy_node
         self._executor = SingleThreadedExecutor(context=node.context)
         self._executor.add_node(node)
-        self._policy = PolicyServices(node, name)
+        self._policy = PolicyServices(node, plan.policy_node)
         self._claim = ManagerClaim(node, self._policy.full_name)
         self._scene = node.create_client(Trigger, plan.scene) if plan.scene else None
         self._marks: deque[str] = deque(maxlen=100)
         self._topic = MarkTopic(node, self._marks.append)
         self._seen = time.monotonic()
-        self._is_marked = False
-        self.is_released = False
-        self._is_suspended = self._is_running = False
+        self.is_released = self.is_outranked = False
+        self._is_marked = self._is_suspended = self._is_running = False
         self._lost = ''
-        self._reports = PolicyReports(node, name, self._policy.full_name, say)
+        self._stopped = (
+            'another than this program called ~/stop of the policy node, and the robot stays '
+            f'stopped; s, or {self._policy.full_name}/resume: go on   q: quit')
+        self._reports = PolicyReports(node, plan.policy_node, self._policy.full_name, say)
         self._calls = PolicyCalls(self._policy, self._reports, self._spin, is_ending)
 
     def begin(self) -> RobotEvaluation:
@@ -143,8 +122,8 @@ class RobotEvaluator:
                 raise Ended('interrupted')
         if (other := self._claim.take()) is not None:
             raise self._outranked(other)
-        self._calls.stop()
         self._reports.begin_watch(self._spin)
+        self._calls.stop()
         status = self._reports.status
         return RobotEvaluation(
             self._plan.episodes, policy_of(status), dict(status['robot']),
@@ -189,7 +168,7 @@ class RobotEvaluator:
     def stop(self) -> bool:
         """Stop the robot at the end; False if the policy node does not answer."""
         try:
-            if not self.is_released:
+            if not self.is_released and not self.is_outranked:
                 self._calls.stop()
         except EvaluationError:
             return False
@@ -201,15 +180,17 @@ class RobotEvaluator:
 
     def _prepare(self, evaluation: RobotEvaluation) -> None:
         """Have the scene prepared, and wait for the start while the robot is stopped."""
-        self._await_permission(evaluation)
+        check = partial(self._check, evaluation)
+        if self._scene is not None:
+            self._await_permission(evaluation)
         if self._plan.release:
-            self._calls.set_active(False)
+            self._calls.set_active(False, check)
             self.is_released = True
         if self._scene is not None:
             self._marks.clear()
             self._calls.wait(ServiceCall(
                 self._node, self._scene, self._plan.scene, _PREPARATION, found_within=_ANSWER),
-                meanwhile=lambda: self._check(evaluation))
+                check)
             settled = time.monotonic() + self._plan.settle
             while time.monotonic() < settled:
                 self._poll(evaluation)
@@ -219,32 +200,33 @@ class RobotEvaluator:
                 f'episode {evaluation.counted + 1} of {evaluation.asked}: set the scene; '
                 's: start   q: quit')
             self._wait_for_start(evaluation)
-            self._is_suspended = False
         if self.is_released:
             # Even without an answer, the node may be active: it is stopped at the end.
             self.is_released = False
-            self._calls.set_active(True)
+            self._calls.set_active(True, check)
+            self._await_permission(evaluation)
 
     def _await_permission(self, evaluation: RobotEvaluation) -> None:
-        """Wait for a start by a person if another has stopped the robot, and a service resets."""
-        if self._scene is not None and self._is_suspended:
-            self._say(
-                'another than this program called ~/stop of the policy node, and the robot stays '
-                'stopped; s, or a mark start: go on   q: quit')
-            self._marks.clear()
-            self._wait_for_start(evaluation)
-            self._is_suspended = False
+        """Wait until a person goes on, if another has stopped the robot."""
+        if self._is_suspended:
+            self._say(self._stopped)
+            while self._is_suspended:
+                if self._poll(evaluation) == 's':
+                    self._is_suspended = False
 
     def _wait_for_start(self, evaluation: RobotEvaluation) -> None:
         """Wait for the operator's key, or for a mark from another node."""
         while True:
             pressed = self._poll(evaluation)
             while self._marks:
-                if self._marks.popleft() == START:
+                if self._marks.popleft() != START:
+                    continue
+                if not self._is_suspended:
                     self._is_marked = True
                     return
+                self._say(f'a mark start is ignored: {self._stopped}')
             if pressed == 's':
-                self._is_marked = False
+                self._is_marked = self._is_suspended = False
                 return
 
     def _episode(self, evaluation: RobotEvaluation) -> RobotEpisode:
@@ -254,13 +236,14 @@ class RobotEvaluator:
             self._marks.clear()
             self._topic.publish(START)
         self._is_running, self._lost = True, ''
-        self._calls.begin_anew()
+        self._calls.begin_anew(partial(self._check_run, evaluation))
         begin, started = time.monotonic(), _now()
         self._reports.begin_episode()
         person, since = self._reports.person_steps, self._reports.since
         self._say('running; y: success   n: failure   a: does not count   q: quit')
         while True:
             pressed = self._poll(evaluation)
+            self._check_run(evaluation)
             self._require_same_run(since)
             seconds = time.monotonic() - begin
             if pressed == 'a':
@@ -278,8 +261,7 @@ class RobotEvaluator:
             if not ended and self._plan.seconds and seconds >= self._plan.seconds:
                 mark, ended = FAILURE, 'time'
             if ended:
-                # Stop the robot first; then publish the mark.
-                self._calls.stop()
+                self._calls.stop()  # first; then publish the mark
                 held = self._reports.held, self._reports.held_because
                 self._settle(evaluation, since)
                 self._is_running = False
@@ -294,36 +276,32 @@ class RobotEvaluator:
         settled = time.monotonic() + _REPORTED + 2 * min(evaluation.policy.get('period', 0), 1)
         while time.monotonic() < settled:
             self._spin()
-            self._check(evaluation)
+            self._check_run(evaluation)
             self._require_same_run(since)
 
-    def _require_same_run(self, since: tuple[Any, Any]) -> None:
-        """
-        Require that the policy has run without a break since the start of the episode.
-
-        :raises _Abandoned: If it has not.
-        """
+    def _check_run(self, evaluation: RobotEvaluation) -> None:
+        """Check as :meth:`_check`, and that the policy node has not begun anew."""
+        self._check(evaluation)
         if self._lost and self._policy.is_offered:
             raise _Abandoned(self._lost)
+
+    def _require_same_run(self, since: tuple[Any, Any]) -> None:
+        """Require that no other policy has run since the start of the episode."""
         if self._reports.since != since:
             raise _Abandoned(
                 'another policy took over and gave way again, or the policy node began anew')
 
     def _count_person_steps(self, evaluation: RobotEvaluation) -> int:
         """Wait for a report of the stopped robot, and return the steps of a person until then."""
-        reports = self._reports
-        if reports.has_no_person:
-            return reports.person_steps
-        reports.is_reported = False
-        deadline = time.monotonic() + _REPORT
-        while not reports.is_reported:
-            if time.monotonic() > deadline or self._is_ending():
-                evaluation.remark(
-                    'an episode ended without a report in /diagnostics, so whether a person took '
-                    'over in its last second is unknown')
-                break
+        def spin() -> bool:
             self._spin()
-        return reports.person_steps
+            self._heed_events()
+            return not self._is_ending()
+        if not self._reports.await_stopped(spin):
+            evaluation.remark(
+                'an episode ended without a report in /diagnostics, so whether a person took '
+                'over in its last second is unknown')
+        return self._reports.person_steps
 
     def _poll(self, evaluation: RobotEvaluation) -> str:
         """
@@ -347,8 +325,10 @@ class RobotEvaluator:
         Check that the policy node is as it was, and that the robot is held between two episodes.
 
         :raises EvaluationError: If the policy node is gone, or runs another policy.
-        :raises _Abandoned: If another has stopped the robot in an episode.
+        :raises _Abandoned: If another has stopped the robot, or this process, in an episode.
         """
+        if was_suspended := self._suspension.is_asked:
+            self._suspend()
         if (other := self._claim.check()) is not None:
             raise self._outranked(other)
         now = time.monotonic()
@@ -366,27 +346,46 @@ class RobotEvaluator:
             if changed:
                 changes = printable(', '.join(changed), 300)
                 evaluation.remark(f'parameters changed during the evaluation: {changes}')
+        if was_suspended and self._is_running:
+            raise _Abandoned('the evaluation was suspended')
+        self._heed_events()
+
+    def _suspend(self) -> None:
+        """Suspend the process, which could not end the episode: the robot is stopped first."""
+        if self._is_running:
+            self._calls.stop()
+        self._suspension.suspend()
+        self._seen = time.monotonic()
+        self._reports.watch.beat(self._seen)
+        self._say('the process was suspended, and continues')
+
+    def _heed_events(self) -> None:
+        """Heed everything that has happened to the policy node or its robot."""
         for event, reason in self._reports.events(self._policy.is_offered):
             self._heed(event, reason)
 
     def _heed(self, event: Event, reason: str) -> None:
-        """Heed what has happened to the policy node or its robot."""
+        """Heed one of these."""
         if event is Event.LOST:
             self._lost = reason
         elif event is Event.OTHER_STOP:
             self._is_suspended = True
             if self._is_running:
                 raise _Abandoned(reason)
+        elif event is Event.OTHER_RELEASE:
+            # After an episode, too, while it is still being settled.
+            self._is_suspended = False
+            self._say('another than this program called ~/resume; the robot is stopped again')
+            self._calls.stop()
         elif not self._is_running:
-            if event is Event.OTHER_RELEASE or self._lost:
-                self._say(
-                    f'{self._lost or "another than this program called ~/resume"}; the robot is '
-                    'stopped again')
+            if self._lost:
+                self._say(f'{self._lost}; the robot is stopped again')
             self._lost = ''
             self._calls.stop()
 
     def _outranked(self, other: object) -> EvaluationError:
         """Make the error of an evaluation beside another program that runs episodes."""
+        self.is_outranked = True
         return EvaluationError(
             f'{other} runs the episodes of {self._plan.policy_node!r}; end it first')
 

@@ -37,8 +37,10 @@ from dfp_ros.core.text.printable import printable
 from dfp_ros.node.parameters.files import own_words
 from dfp_ros.node.process.end_requests import collected_signals
 from dfp_ros.node.ros.start import join
-from dfp_ros.tools.evaluation.evaluator import Ended, Plan, RobotEvaluator
+from dfp_ros.tools.evaluation.evaluator import Ended, RobotEvaluator
+from dfp_ros.tools.evaluation.plan import Plan
 from dfp_ros.tools.evaluation.result import EvaluationError, read_evaluation, RobotEvaluation
+from dfp_ros.tools.evaluation.suspension import Suspension
 from dfp_ros.tools.recording.operator_keys import OperatorKeys
 
 
@@ -127,12 +129,12 @@ def _evaluate(asked: argparse.Namespace, args: list[str] | None, signals: list[i
     except ValueError as error:
         _complain(error)
         return 2
-    node = rclpy.create_node('evaluate_on_robot')
+    node, suspension = rclpy.create_node('evaluate_on_robot'), Suspension()
     with OperatorKeys() as keys:
         evaluator = RobotEvaluator(
             node, Plan(asked.episodes, asked.seconds, asked.scene, asked.settle, asked.release,
                        asked.policy_node),
-            keys.pressed, lambda: bool(signals), _say)
+            keys.pressed, lambda: bool(signals), _say, suspension)
         try:
             found = evaluator.begin()
             if earlier is not None:
@@ -140,7 +142,8 @@ def _evaluate(asked: argparse.Namespace, args: list[str] | None, signals: list[i
                 earlier.require_same_plan(found.plan)
                 earlier.asked = asked.episodes
             evaluation = earlier or found
-            evaluator.run(evaluation, asked.out)
+            with suspension:
+                evaluator.run(evaluation, asked.out)
         except Ended as reason:
             _say(str(reason))
         except EvaluationError as error:
@@ -152,12 +155,12 @@ def _evaluate(asked: argparse.Namespace, args: list[str] | None, signals: list[i
             rclpy.try_shutdown()
     if evaluation is None:
         return 2
-    return _report(evaluation, asked, is_stopped, evaluator.is_released)
+    return _report(evaluation, asked, is_stopped, evaluator)
 
 
 def _report(
         evaluation: RobotEvaluation, asked: argparse.Namespace, is_stopped: bool,
-        is_released: bool) -> int:
+        evaluator: RobotEvaluator) -> int:
     """Write and print the result."""
     _say(evaluation.sentence())
     try:
@@ -166,7 +169,9 @@ def _report(
     except EvaluationError as error:
         _complain(error)
         return 1
-    if is_released:
+    if evaluator.is_outranked:
+        return 1
+    if evaluator.is_released:
         _say('the policy node is inactive, and sends no commands until it is activated')
     elif is_stopped:
         _say(

@@ -26,6 +26,9 @@ _ANSWER = 10.0  # s
 # Time after which a stop without an answer is called again, in s: a node that has just begun may
 # not have heard of the client yet.
 _AGAIN = 2.0
+# Longest wait for a row of the statistics in s, of which there are ten a second; a simulation that
+# is paused has none.
+_ROW = 0.3
 
 
 class Ended(Exception):
@@ -68,30 +71,47 @@ class PolicyCalls:
             if answer.has_answered or time.monotonic() >= deadline:
                 raise EvaluationError(answer.message)
 
-    def begin_anew(self) -> None:
-        """Reset the policy, and release the robot."""
-        self.wait(self._policy.call('reset', _ANSWER))
+    def begin_anew(self, check: Callable[[], object]) -> None:
+        """
+        Reset the policy, and release the robot.
+
+        :param check: Called again and again until it is released; if it raises, the robot has to
+            be stopped.
+        """
+        self.wait(self._policy.call('reset', _ANSWER), check)
+        rows, deadline = self._reports.rows, time.monotonic() + _ROW
+        # A stop by a person is in the next row.
+        while self._reports.rows == rows and time.monotonic() < deadline:
+            self._spin()
+        check()
         self._reports.watch.set_held(False)
-        self.wait(self._policy.call('resume', _ANSWER))
+        self.wait(self._policy.call('resume', _ANSWER), check)
 
-    def set_active(self, is_active: bool) -> None:
-        """Activate or deactivate the policy node."""
+    def set_active(self, is_active: bool, check: Callable[[], object]) -> None:
+        """
+        Activate or deactivate the policy node.
+
+        :param check: Called again and again until then.
+        """
         self._reports.watch.set_released(not is_active)
-        self.wait(self._policy.set_active(is_active, _ANSWER))
+        self.wait(self._policy.set_active(is_active, _ANSWER), check)
 
-    def wait(self, call: ServiceCall, meanwhile: Callable[[], object] = lambda: None) -> None:
+    def wait(self, call: ServiceCall, check: Callable[[], object] = lambda: None) -> None:
         """
         Wait for a call that must succeed.
 
-        :param meanwhile: Called again and again until then.
+        :param check: Called again and again until then; if it raises, the answer is lost.
         :raises Ended: If a signal ended the wait; the answer is then lost.
         :raises EvaluationError: If the call fails.
         """
-        while (answer := call.poll()) is None:
-            self._spin()
-            if self._is_ending():
-                call.drop()
-                raise Ended('interrupted')
-            meanwhile()
+        try:
+            while (answer := call.poll()) is None:
+                self._spin()
+                if self._is_ending():
+                    raise Ended('interrupted')
+                check()
+        except BaseException:
+            call.drop()
+            raise
         if not answer.success:
             raise EvaluationError(answer.message)

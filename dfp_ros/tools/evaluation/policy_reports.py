@@ -16,7 +16,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-import math
 import time
 from typing import Any
 
@@ -31,10 +30,10 @@ from dfp_ros.tools.episodes.machine import Event
 from dfp_ros.tools.episodes.policy_watch import PolicyWatch, Row, RowReader
 from dfp_ros.tools.evaluation.result import policy_of
 
-# Rows that arrive within this time in s after an answer may have been sent before it.
-_IN_FLIGHT = 0.5
 # Longest wait for the first row in s; an inactive node decides nothing.
 _FOUND = 1.5
+# Longest wait for the diagnostics after an episode in s; they come once a second.
+_REPORT = 5.0
 
 
 class PolicyReports:
@@ -48,6 +47,7 @@ class PolicyReports:
 
     :ivar status: The last readable message on ~/policy; None before the first.
     :ivar watch: Finds out who has stopped or released the robot, and whether the node is new.
+    :ivar rows: Number of rows of the statistics so far.
     :ivar held: Number of diagnostics of a held robot since the start of the episode.
     :ivar held_because: Reason in the last of them.
     :ivar is_reported: Whether the last diagnostics are of a robot that is stopped.
@@ -58,6 +58,7 @@ class PolicyReports:
         """Subscribe."""
         self.status: dict[str, Any] | None = None
         self.watch = PolicyWatch(name)
+        self.rows = 0
         self.held, self.held_because = 0, ''
         self.is_reported = False
         self._say = say
@@ -67,7 +68,6 @@ class PolicyReports:
         self._person_steps: int | None = None
         self._person_steps_before = 0
         self._has_report = self._is_found = False
-        self._watches_from = math.inf
         reader = RowReader()
         node.create_subscription(String, f'{name}/policy', self._take_status, STATUS_QOS)
         node.create_subscription(DiagnosticArray, '/diagnostics', self._take_diagnostics, 10)
@@ -93,21 +93,32 @@ class PolicyReports:
 
     def begin_watch(self, spin: Callable[[], object]) -> None:
         """
-        Watch the node, whose robot has just been stopped.
+        Watch the node, before its robot is stopped: whoever stops it from then on is another.
 
-        :param spin: Processes messages for a moment, until a row of after the stop has come.
+        :param spin: Processes messages for a moment, until a row has come.
         """
         begun = time.monotonic()
-        self._watches_from = begun + _IN_FLIGHT
         while not self.watch.is_present and time.monotonic() < begun + _FOUND:
             spin()
-        if self.watch.is_present:
-            self.events(True)
-            self.watch.set_held(True)
+        self.events(True)
 
     def begin_episode(self) -> None:
         """Count held diagnostics anew."""
         self.held, self.held_because = 0, ''
+
+    def await_stopped(self, spin: Callable[[], bool]) -> bool:
+        """
+        Wait for diagnostics of the stopped robot; if nobody can take over, there is no need.
+
+        :param spin: Processes messages for a moment; returns whether to go on.
+        :return: Whether they have come.
+        """
+        self.is_reported = False
+        deadline = time.monotonic() + _REPORT
+        while not (self.is_reported or self.has_no_person):
+            if time.monotonic() > deadline or not spin():
+                return False
+        return True
 
     def events(self, is_offered: bool) -> list[tuple[Event, str]]:
         """
@@ -123,8 +134,8 @@ class PolicyReports:
 
     def _take_row(self, row: Row | None) -> None:
         """Watch a row of the statistics."""
-        if (now := time.monotonic()) >= self._watches_from:
-            self.watch.hear(row, now)
+        self.rows += 1
+        self.watch.hear(row, time.monotonic())
 
     def _take_status(self, message: String) -> None:
         """Store the policy node's status."""

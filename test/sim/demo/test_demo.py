@@ -189,6 +189,34 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, number: int, status: int) -> N
     assert not (tmp_path / 'demo.json').exists()
 
 
+def test_a_demo_beside_another_and_a_demo_that_is_killed(tmp_path: Path) -> None:
+    """The second starts nothing, and the first goes on; killed, it leaves no process behind."""
+    domain = free_domain()
+    with NodeProcess(MODULE, domain, '--episodes', '100', '--json', str(tmp_path / 'a.json'),
+                     '--no-gif') as first:
+        deadline = time.monotonic() + 90
+        while 'episode  1/100' not in first.output and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert 'episode  1/100' in first.output, first.output
+        children = psutil.Process(first.process.pid).children(recursive=True)
+        assert len(children) >= 3
+        with NodeProcess(MODULE, domain, '--episodes', '2', '--json', str(tmp_path / 'b.json'),
+                         '--gif', str(tmp_path / 'b.gif')) as second:
+            assert second.wait(90) == 1
+            assert (
+                f'found 1 robot(s) that publish episodes in ROS domain {domain}'
+                in second.output)
+            assert 'Traceback' not in second.output
+        assert json.loads((tmp_path / 'b.json').read_text())['passed'] is False
+        count = first.output.count('solved  ')
+        while first.output.count('solved  ') == count and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert first.process.poll() is None
+        first.process.kill()
+        _, alive = psutil.wait_procs(children, 30)
+        assert not [child for child in alive if _lives(child)]
+
+
 def _lives(process: psutil.Process) -> bool:
     """Whether a process has not ended; a zombie has."""
     try:

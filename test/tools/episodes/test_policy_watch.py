@@ -171,6 +171,29 @@ def test_a_node_that_comes_back_with_its_own_stop() -> None:
     assert bench.rows(State.STOPPED, 3) == [Event.FOUND, Event.OTHER_STOP]
 
 
+@pytest.mark.parametrize(('stops', 'expected'), [
+    (1, [Event.LOST, Event.FOUND]), (2, [Event.LOST, Event.FOUND, Event.OTHER_STOP])])
+def test_a_new_node_that_was_stopped_by_this_program_first(
+        stops: int, expected: list[Event]) -> None:
+    """Its answer came before the first row; a stop of another beside it is found."""
+    bench = Bench()
+    bench.rows(State.RUNNING, 3)
+    bench.watch.note_stop()
+    # The node was killed before its answer, and the call is repeated.
+    bench.watch.note_answer(bench.time, False)
+    bench.stop()
+    assert bench.rows(State.STOPPED, stops) == expected
+
+
+def test_a_stop_before_the_restart_is_no_stop_of_the_new_node() -> None:
+    """Whoever has stopped that one is another."""
+    bench = Bench()
+    bench.rows(State.RUNNING, 3)
+    bench.stop()
+    assert bench.poll(is_offered=False) == [Event.LOST]
+    assert bench.rows(State.STOPPED, 1) == [Event.FOUND, Event.OTHER_STOP]
+
+
 def test_a_simulation_that_is_paused_is_not_gone() -> None:
     """Its diagnostics go on, by another clock; without rows nothing is concluded."""
     bench = Bench()

@@ -122,6 +122,21 @@ def test_a_policy_is_staged_and_promoted_between_episodes(node: Node) -> None:
     assert node.releases.is_due
 
 
+@pytest.mark.parametrize('other', ['', 'other'])
+def test_the_shadow_of_a_person_is_not_promoted(node: Node, other: str) -> None:
+    """Whoever replaces the learner's shadow did not ask that theirs takes over."""
+    new = node.candidate('new')
+    node.releases.stage(new, 0.0)
+    node.do(shadow=new.sha256)
+    node.shadow = node.file(other) if other else None
+    node.say()
+    node.releases.end_episode(2.0)
+    assert node.asked == [('shadow', str(new.path))]
+    assert node.lines == [
+        "policy start is dropped: the node's shadow was replaced or ended by another"]
+    assert node.releases.is_due
+
+
 def test_a_loss_that_is_found_while_a_policy_is_loaded_is_not_forgotten(node: Node) -> None:
     """The older policy comes back by its copy, whatever became of its file."""
     first, worse, next_one = node.running, node.candidate('worse'), node.candidate('next')
