@@ -145,9 +145,12 @@ def show(rows: list[dict[str, Any]]) -> None:
     """Print the rows of one policy side by side."""
     print(f'{rows[0]["policy"]} on {rows[0]["robot"]}, us'.ljust(30) + ''.join(
         f'{row["rhythm"] + " p50":>12}{"p99":>8}' for row in rows))
-    for name in [name for name, value in rows[0].items() if isinstance(value, dict)]:
+    # A part that occurs in few ticks may not have occurred in one of the rhythms.
+    for name in dict.fromkeys(
+            name for row in rows for name, value in row.items() if isinstance(value, dict)):
         print(f'  {name:<28}' + ''.join(
-            f'{row[name]["p50_us"]:12.1f}{row[name]["p99_us"]:8.1f}' for row in rows))
+            f'{row[name]["p50_us"]:12.1f}{row[name]["p99_us"]:8.1f}' if name in row
+            else f'{"-":>12}{"-":>8}' for row in rows))
     print(flush=True)
 
 

@@ -24,6 +24,7 @@ pytest.importorskip('rclpy')
 
 import rclpy
 
+from bench.tick.__main__ import show
 from bench.tick.cell import Cell
 from bench.tick.stopwatch import PARTS, Stopwatch
 from dfp_ros.core.control.decision import State
@@ -49,6 +50,17 @@ def test_the_parts_of_a_tick_are_no_more_than_the_tick() -> None:
         cell.close()
     rclpy.shutdown()
     assert seen == {name for name, _, _ in PARTS}
+
+
+def test_a_part_of_few_ticks_may_be_in_one_of_the_rhythms(
+        capsys: pytest.CaptureFixture[str]) -> None:
+    part = {'p50_us': 10.0, 'p99_us': 20.0}
+    show([{'policy': 'a', 'robot': 'b', 'rhythm': 'paced', 'all': part, 'inference': part},
+          {'policy': 'a', 'robot': 'b', 'rhythm': 'tight', 'all': part, 'rest': part}])
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:] if line]
+    assert rows == [
+        ['all', '10.0', '20.0', '10.0', '20.0'], ['inference', '10.0', '20.0', '-', '-'],
+        ['rest', '-', '-', '10.0', '20.0']]
 
 
 def test_the_command_starts_its_subscriber(tmp_path: Path) -> None:

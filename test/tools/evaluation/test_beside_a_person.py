@@ -211,7 +211,7 @@ def test_what_happens_while_the_robot_is_released(
                                      float(stops)]))
         peer.node.create_timer(0.1, report)
         with NodeProcess(
-                'dfp_ros.tools.evaluation.main', domain, '--episodes', '1', '--settle', '0',
+                'dfp_ros.tools.evaluation.main', domain, '--episodes', '1', '--settle', '1',
                 '--scene', 'scene', '--out', str(tmp_path / 'a.json')) as counting:
             def spin(condition: Callable[[], object]) -> None:
                 while True:
