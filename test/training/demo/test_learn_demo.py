@@ -50,7 +50,7 @@ def test_a_session_leaves_figures_picture_and_both_policies(
     ended = subprocess.run(
         [sys.executable, '-m', 'training.learn_demo', '--seed', '3', '--data',
          str(demonstrations), '--runs', str(tmp_path / 'runs'), '--out', str(out), '--minutes',
-         '0.25'], capture_output=True, text=True, timeout=180, check=False)
+         '0.4'], capture_output=True, text=True, timeout=180, check=False)
     output = ended.stdout + ended.stderr
     found = json.loads((out / 'learn.json').read_text())
     # A busy machine may miss ticks, which the exit status tells.
