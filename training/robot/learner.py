@@ -40,7 +40,7 @@ from training.robot.episode_files import EpisodeFiles
 from training.robot.live_episodes import anchor_fault, LiveEpisode, LiveEpisodes, Row
 from training.robot.policy_changes import PolicyChanges
 from training.robot.records import EpisodeRecord, RecordTable, TABLE
-from training.robot.releases import Releases
+from training.robot.releases import OTHER, Releases
 from training.robot.robot_link import News, RobotLink
 from training.robot.run_state import RobotEpisodes
 from training.robot.settings import LearnerSettings
@@ -82,12 +82,12 @@ class Learner:
         self._out, self._state, self._settings, self._link = out, state, settings, link
         self._episodes, self._session, self._say = episodes, session, say
         self._changes = PolicyChanges(link)
-        self._releases = Releases(out, state, settings, self._changes, say)
+        self._releases = Releases(out, state, settings, self._changes, say, link.offer_service)
         self._files = EpisodeFiles(out, state.spec)
         self._table = RecordTable(out / TABLE)
         self._watch = SuccessWatch(settings.window)
         for record in self._table.records:
-            if record.success >= 0 and not record.person_steps:
+            if record.success >= 0 and not record.person_steps and record.policy != OTHER:
                 self._watch.add(bool(record.success), record.policy)
         numbers = self._files.numbers()
         self._number = max(
@@ -234,7 +234,8 @@ class Learner:
             'swaps': self._releases.swaps, 'rollbacks': self._releases.rollbacks,
             'refusals': self._releases.refusals, 'transitions_without_updates': self._skipped,
             'policy': self._releases.name(self._changes.running),
-            'policy_sha256': self._changes.running, 'failure': self.failure,
+            'policy_sha256': self._changes.running, 'held': self._releases.held,
+            'failure': self.failure,
             'minutes': round((time.monotonic() - self._began) / 60, 2),
             'counts': dict(self._live.report.counts),
             'dropped': dict(self._live.report.problems)}
@@ -358,6 +359,8 @@ class Learner:
         if news.kind == 'status':
             self._changes.hear(news.content)
             self._watch_fit()
+        elif news.kind == 'offer':
+            self._releases.go_on()
         elif self._has_enough:
             return
         elif news.kind == 'mark':
@@ -441,7 +444,7 @@ class Learner:
         if episode.success is not None:
             self._solved.append(episode.success)
             self._episodes.solved.append(episode.success)
-            if not episode.person_steps:
+            if not episode.person_steps and policy != OTHER:
                 verdict = self._watch.add(episode.success, policy)
                 releases.keep_best(self._watch.best_policy)
                 if verdict is not None:
@@ -507,6 +510,7 @@ class Learner:
         """Make a new policy if it is due, and go on with its way to the node."""
         releases, settings, now = self._releases, self._settings, time.monotonic()
         releases.poll(now)
+        self._link.held = releases.held
         if self.failure or not self._recent or not releases.is_due:
             self._swap_at_end = self._swap_at_end and bool(self._backlog)
             return
@@ -514,10 +518,13 @@ class Learner:
         if at_end and (not self._swap_at_end or self._live.is_within_episode):
             return
         self._swap_at_end = False
+        is_at_once = settings.swap == 'in_flight' or at_end and not settings.shadow_episodes
+        if not is_at_once and not releases.require_free_shadow():
+            return
         candidate = releases.make(np.array(self._recent, np.float32))
         if candidate is None:
             return
-        if settings.swap == 'in_flight' or at_end and not settings.shadow_episodes:
+        if is_at_once:
             releases.swap(candidate, now)
         else:
             releases.stage(candidate, now)
