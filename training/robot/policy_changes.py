@@ -28,7 +28,7 @@ _PATIENCE = 60.0
 # Parts of a status that are mappings, if they are there.
 _PARTS = ('settings', 'previous', 'shadow', 'last_refusal', 'robot')
 
-Kind = Literal['policy', 'shadow', 'promote', 'rollback']
+Kind = Literal['policy', 'shadow', 'promote']
 
 
 @dataclass(frozen=True)
@@ -147,14 +147,14 @@ class PolicyChanges:
         """
         Request a change; there must be none in progress.
 
-        :param kind: ``policy`` and ``shadow`` load a file, ``promote`` and ``rollback`` take a
-            loaded one.
+        :param kind: ``policy`` and ``shadow`` load a file, ``promote`` takes the shadow. There is
+            no roll-back: it would undo the one that a person calls at the same moment.
         :param sha256: Hash of the policy.
         :param value: Path of its file.
         :param now: Monotonic time in s.
         """
         assert self._change is None, 'one change at a time'
-        answer = self._link.trigger(kind) if kind in ('promote', 'rollback') else (
+        answer = self._link.promote() if kind == 'promote' else (
             self._link.set_parameter(kind, value))
         self._change = _Change(
             kind, sha256, value, answer, now + _PATIENCE, self.status.get('last_refusal'),

@@ -264,7 +264,6 @@ class Releases:
             f'one is made after {self._settings.window} episodes')
         self._wanted, self._pause = found, self._settings.window
         self._shadow, self._taking_back = None, True
-        # Not by ~/rollback, which would undo the one that a person calls at the same moment.
         self._changes.request('policy', *target, now)
 
     def poll(self, now: float) -> None:

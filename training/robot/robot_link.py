@@ -123,9 +123,7 @@ class RobotLink:
         self._seen = self.node.create_publisher(String, f'~/{SEEN}', SEEN_QOS)
         self._status = self.node.create_publisher(String, '~/status', STATUS_QOS)
         self._setting = self.node.create_client(SetParameters, f'{beside}/set_parameters')
-        self._services = {
-            name: self.node.create_client(Trigger, f'{beside}/{name}')
-            for name in ('rollback', 'promote')}
+        self._promotion = self.node.create_client(Trigger, f'{beside}/promote')
         #: Why no policies are offered, for those who call ``~/offer``; empty while they are.
         self.held = ''
         TriggerServices(self.node, {'~/offer': self._offer})
@@ -192,10 +190,10 @@ class RobotLink:
             lambda response: '' if response.results[0].successful
             else response.results[0].reason or 'refused without a reason')
 
-    def trigger(self, service: str) -> Answer:
-        """Call ``rollback`` or ``promote`` of the policy node."""
+    def promote(self) -> Answer:
+        """Call ``promote`` of the policy node."""
         return self._ask(
-            self._services[service], Trigger.Request(),
+            self._promotion, Trigger.Request(),
             lambda response: '' if response.success
             else response.message or 'refused without a reason')
 

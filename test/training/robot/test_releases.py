@@ -72,9 +72,9 @@ class Node:
         self.answer = Answer()
         return self.answer
 
-    def trigger(self, service: str) -> Answer:
+    def promote(self) -> Answer:
         """Take a request."""
-        return self.set_parameter(service, '')
+        return self.set_parameter('promote', '')
 
     def say(self) -> None:
         """Publish the status."""
