@@ -31,6 +31,7 @@ import weakref
 import onnx
 import pytest
 
+from testing.policies.slow_policy import write_slow_policy
 from testing.policies.small_policy import cube_spec, policy_model, write_policy
 
 pytest.importorskip('rclpy')
@@ -367,18 +368,21 @@ def test_stop_and_resume(files: dict[str, Path]) -> None:
         cell.end()
 
 
-def test_a_policy_that_is_dropped_while_it_is_loaded_is_said(files: dict[str, Path]) -> None:
+def test_a_policy_that_is_dropped_while_it_is_loaded_is_said(
+        files: dict[str, Path], tmp_path: Path) -> None:
     """Whoever set it may be another than who calls ~/rollback a moment later."""
-    with Cell(files['first']) as cell:
+    slow = write_slow_policy(tmp_path / 'slow.onnx', cube_spec(name='slow'), 0, always=1e9)
+    with Cell(files['first'], **{'execution.unbounded_operators': 'Loop'}) as cell:
         cell.wait_for_motion()
         status = Status(cell)
         assert cell.set('policy', str(files['second'])) == (True, '')
         status.wait_for(lambda said: said['name'] == 'second' and not said['loading'])
-        assert cell.set('policy', str(files['unknown'])) == (True, '')
+        assert cell.set('policy', str(slow)) == (True, '')
         assert cell.peer.call(Trigger, 'dfp_policy/rollback').success
         said = status.wait_for(lambda said: said['name'] == 'first' and said['last_refusal'])
-        assert said['last_refusal']['policy'] == str(files['unknown'])
-        assert 'dropped before it was loaded: policy \'first\'' in said['last_refusal']['reason']
+        assert said['last_refusal']['policy'] == str(slow)
+        assert "dropped before it was loaded: policy 'first'" in said['last_refusal']['reason']
+        assert said['loading'] == []
         assert 'dropped before it was loaded' in cell.process.output
         cell.end()
 
