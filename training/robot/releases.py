@@ -101,7 +101,7 @@ class Releases:
         return (
             self._settings.swap != 'never' and not self._pause and self._shadow is None
             and self._verdict is None and not self.held
-            and self._changes.is_open
+            and not self._changes.is_busy
             and self._state.progress.step - self._last >= self._settings.swap_every)
 
     @property

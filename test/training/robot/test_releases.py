@@ -273,7 +273,7 @@ def test_nothing_is_requested_beside_another_or_before_everything_is_heard(node:
         node.releases.end_episode(2.0)
         node.releases.take_back(LOSS, 2.0)
         node.releases.poll(2.0)
-        assert not node.releases.is_due
+        assert not node.changes.is_open
         assert node.asked[1:] == []
 
 
