@@ -99,6 +99,8 @@ class PolicyNode(GuardedNode):
         self.ending = threading.Event()
         # Whether the robot may be moving because of this node.
         self._is_moving = False
+        # Why an operator has stopped the robot, if the node was cleaned up since; else empty.
+        self._operator_stop = ''
         declare_parameters(self)
         self._realtime = Realtime()
         try:
@@ -301,6 +303,11 @@ class PolicyNode(GuardedNode):
             lambda text: ticker.loop.controller.note(Reason.OTHER_PUBLISHER, text)))
         ticker = self._ticker = Ticker(
             self, loop, commands, self.trigger_deactivate, commander_monitor.may_command)
+        if self._operator_stop:
+            loop.controller.operator.stop(self._operator_stop)
+            self.get_logger().warning(
+                f'the robot stays stopped, as before the node was cleaned up: '
+                f'{self._operator_stop}')
         if any(topic.action for topic in loop.robot.commands):
             ticker.listeners.append(ActionMonitor(commands, ticker))
         if loop.settings.publish_decisions:
@@ -341,6 +348,8 @@ class PolicyNode(GuardedNode):
         """Destroy the parts that :meth:`_open` created."""
         self._files.close()
         self._changes.stop_reading()
+        if self._ticker is not None:
+            self._operator_stop = self._ticker.loop.controller.operator.why or ''
         for part in reversed(self._parts):
             part.close()
         self._parts = []

@@ -104,6 +104,7 @@ NAMES: dict[tuple[str, str], tuple[Entry, ...]] = {
               'the noise from its seed; for the start of an episode.'),
         Entry(POLICY, '~/rollback', 'Brings the previous policy back.'),
         Entry(POLICY, '~/promote', 'Has the shadow policy take over.'),
+        Entry(LEARNER, '~/offer', 'Offers policies again, after another had chosen one.'),
         Entry(EPISODES, '~/ready', 'The scene was reset by a person.'),
         Entry(EPISODES, '~/start', 'An episode starts.'),
         Entry(EPISODES, '~/success', 'The episode ends as a success.'),
@@ -240,9 +241,9 @@ NAMES: dict[tuple[str, str], tuple[Entry, ...]] = {
         LEARNER, '~/status', 'Episodes, updates, releases and success rate as JSON, latched.'),),
     ('training/robot/robot_link.py', "f'{beside}/set_parameters'"): (Entry(
         LEARNER, 'POLICY_NODE/set_parameters', 'Sets `policy` or `shadow`.'),),
-    ('training/robot/robot_link.py', "f'{beside}/{name}'"): (Entry(
-        LEARNER, 'POLICY_NODE/rollback, promote', 'After a drop of success; after a shadow '
-        'trial.'),),
+    ('training/robot/robot_link.py', "f'{beside}/promote'"): (Entry(
+        LEARNER, 'POLICY_NODE/promote', 'At the end of an episode, once the new policy is the '
+        'shadow.'),),
 }
 
 

@@ -36,11 +36,12 @@ from training.data.formats.rosbag.decision_steps import relative_fields
 from training.data.transitions.transitions import DataError
 from training.learning.trainer.checkpoint import RunState
 from training.learning.trainer.session import Session, TrainingError
+from training.robot.candidate import Candidate
 from training.robot.episode_files import EpisodeFiles
 from training.robot.live_episodes import anchor_fault, LiveEpisode, LiveEpisodes, Row
 from training.robot.policy_changes import PolicyChanges
 from training.robot.records import EpisodeRecord, RecordTable, TABLE
-from training.robot.releases import Releases
+from training.robot.releases import OTHER, Releases
 from training.robot.robot_link import News, RobotLink
 from training.robot.run_state import RobotEpisodes
 from training.robot.settings import LearnerSettings
@@ -82,12 +83,12 @@ class Learner:
         self._out, self._state, self._settings, self._link = out, state, settings, link
         self._episodes, self._session, self._say = episodes, session, say
         self._changes = PolicyChanges(link)
-        self._releases = Releases(out, state, settings, self._changes, say)
+        self._releases = Releases(out, state, settings, self._changes, say, link.offer_service)
         self._files = EpisodeFiles(out, state.spec)
         self._table = RecordTable(out / TABLE)
         self._watch = SuccessWatch(settings.window)
         for record in self._table.records:
-            if record.success >= 0 and not record.person_steps:
+            if record.success >= 0 and not record.person_steps and record.policy != OTHER:
                 self._watch.add(bool(record.success), record.policy)
         numbers = self._files.numbers()
         self._number = max(
@@ -114,6 +115,8 @@ class Learner:
         self._markers: list[str] = []
         self._is_lockstep = False
         self._swap_at_end = False
+        # A new policy that is not offered yet.
+        self._candidate: Candidate | None = None
         self._seen, self._told = (0, 0), (-1, -1)
 
     # Beginning and end
@@ -178,7 +181,7 @@ class Learner:
         while not stop() and not self._is_done:
             self._require_folder()
             try:
-                self._take(0.0 if self._backlog else _BEAT)
+                self._take(0.0 if self._backlog or self._candidate else _BEAT)
                 self._learn_next()
                 self._release()
             except OSError:
@@ -201,7 +204,8 @@ class Learner:
     @property
     def _is_done(self) -> bool:
         """Whether all that was asked for is learned."""
-        return self._has_enough and not self._backlog and not self._changes.is_busy
+        return self._has_enough and not self._backlog and not self._changes.is_busy and (
+            self._candidate is None or not self._changes.is_open)
 
     def _finish(self, stop: Callable[[], bool]) -> dict[str, Any]:
         """
@@ -234,7 +238,8 @@ class Learner:
             'swaps': self._releases.swaps, 'rollbacks': self._releases.rollbacks,
             'refusals': self._releases.refusals, 'transitions_without_updates': self._skipped,
             'policy': self._releases.name(self._changes.running),
-            'policy_sha256': self._changes.running, 'failure': self.failure,
+            'policy_sha256': self._changes.running, 'held': self._releases.held,
+            'failure': self.failure,
             'minutes': round((time.monotonic() - self._began) / 60, 2),
             'counts': dict(self._live.report.counts),
             'dropped': dict(self._live.report.problems)}
@@ -358,6 +363,8 @@ class Learner:
         if news.kind == 'status':
             self._changes.hear(news.content)
             self._watch_fit()
+        elif news.kind == 'offer':
+            self._releases.go_on()
         elif self._has_enough:
             return
         elif news.kind == 'mark':
@@ -441,7 +448,7 @@ class Learner:
         if episode.success is not None:
             self._solved.append(episode.success)
             self._episodes.solved.append(episode.success)
-            if not episode.person_steps:
+            if not episode.person_steps and policy != OTHER:
                 verdict = self._watch.add(episode.success, policy)
                 releases.keep_best(self._watch.best_policy)
                 if verdict is not None:
@@ -507,24 +514,48 @@ class Learner:
         """Make a new policy if it is due, and go on with its way to the node."""
         releases, settings, now = self._releases, self._settings, time.monotonic()
         releases.poll(now)
+        self._link.held = releases.held
+        if self._candidate is not None:
+            self._offer(self._candidate, now)
+            return
         if self.failure or not self._recent or not releases.is_due:
             self._swap_at_end = self._swap_at_end and bool(self._backlog)
             return
         at_end = self._is_lockstep and settings.swap == 'between'
         if at_end and (not self._swap_at_end or self._live.is_within_episode):
             return
-        self._swap_at_end = False
-        candidate = releases.make(np.array(self._recent, np.float32))
-        if candidate is None:
+        if not self._changes.is_open:
             return
-        if settings.swap == 'in_flight' or at_end and not settings.shadow_episodes:
-            releases.swap(candidate, now)
-        else:
-            releases.stage(candidate, now)
+        self._swap_at_end = False
+        if self._is_at_once or releases.require_free_shadow():
+            # It takes a while, so what came meanwhile is heard before it is offered.
+            self._candidate = releases.make(np.array(self._recent, np.float32))
+
+    @property
+    def _is_at_once(self) -> bool:
+        """Whether a new policy takes over without being the shadow before."""
+        settings = self._settings
+        return settings.swap == 'in_flight' or (
+            self._is_lockstep and settings.swap == 'between' and not settings.shadow_episodes)
+
+    def _offer(self, candidate: Candidate, now: float) -> None:
+        """Have the node load a new policy, unless another has chosen one meanwhile."""
+        releases = self._releases
+        if releases.held:
+            self._candidate = None
+        elif self._changes.is_open:
+            self._candidate = None
+            if self._is_at_once:
+                releases.swap(candidate, now)
+            elif releases.require_free_shadow():
+                releases.stage(candidate, now)
 
     def _tell(self) -> None:
         """Tell a robot that waits what was learned from, once everything is done."""
-        if self._seen != self._told and not self._backlog and not self._changes.is_busy:
+        awaits = self._candidate is not None or (
+            self._swap_at_end and self._releases.is_due and not self._changes.is_open)
+        if self._seen != self._told and not (
+                self._backlog or self._changes.is_busy or awaits):
             self._link.say_seen(*self._seen)
             self._told = self._seen
 

@@ -28,7 +28,7 @@ _PATIENCE = 60.0
 # Parts of a status that are mappings, if they are there.
 _PARTS = ('settings', 'previous', 'shadow', 'last_refusal', 'robot')
 
-Kind = Literal['policy', 'shadow', 'promote', 'rollback']
+Kind = Literal['policy', 'shadow', 'promote']
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,19 @@ class Outcome:
     kind: Kind
     sha256: str
     problem: str
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """
+    A policy that another had the node run: a person, or the node's fallback.
+
+    :param sha256: Its hash.
+    :param path: Its file.
+    """
+
+    sha256: str
+    path: str
 
 
 @dataclass(frozen=True)
@@ -67,6 +80,8 @@ class PolicyChanges:
 
     :ivar status: The last message on ~/policy; empty before the first.
     :ivar starts: Number of times that the node was seen to be new.
+    :ivar chosen: The last policy that another had the node run; None before there is one. It is
+        set here, and emptied by whoever acts on it.
     """
 
     def __init__(self, link: RobotLink) -> None:
@@ -74,12 +89,25 @@ class PolicyChanges:
         self._link = link
         self.status: dict[str, Any] = {}
         self.starts = 0
+        self.chosen: Chosen | None = None
         self._change: _Change | None = None
+        # What was requested, and not confirmed in time; it may come late.
+        self._late = ''
 
     @property
     def is_busy(self) -> bool:
         """Whether a change is not confirmed yet."""
         return self._change is not None
+
+    @property
+    def is_open(self) -> bool:
+        """
+        Whether a change may be requested.
+
+        Not while one is in progress, or another has the node load something; nor shortly after
+        this process stood still, as it does not know yet what happened meanwhile.
+        """
+        return self._change is None and not self.status.get('loading') and self._link.is_current
 
     @property
     def running(self) -> str:
@@ -96,23 +124,37 @@ class PolicyChanges:
                 isinstance(found.get(part) or {}, dict) for part in _PARTS) or not isinstance(
                 found.get('settings', {}), dict):
             return
+        before, self.status = self.status, found
         # After a swap there is a previous policy.
-        if not found.get('previous') and found.get('since') != self.status.get('since'):
+        if not found.get('previous') and found.get('since') != before.get('since'):
             self.starts += 1
-        self.status = found
+        elif before and found['sha256'] != before['sha256']:
+            self._note_others(before['sha256'])
+
+    def _note_others(self, before: str) -> None:
+        """Note whether the policy that runs was not requested here, or replaced such a one."""
+        change, status = self._change, self.status
+        ours = {self._late, change.sha256 if change and change.kind != 'shadow' else ''}
+        previous = status.get('previous') or {}
+        if self.running not in ours:
+            self.chosen = Chosen(self.running, str(status.get('path', '')))
+        elif previous.get('sha256') != before:
+            # Statuses that are outdated when they are published are left out.
+            self.chosen = Chosen(
+                str(previous.get('sha256', '')), str(previous.get('path', '')))
 
     def request(self, kind: Kind, sha256: str, value: str, now: float) -> None:
         """
         Request a change; there must be none in progress.
 
-        :param kind: ``policy`` and ``shadow`` load a file, ``promote`` and ``rollback`` take a
-            loaded one.
+        :param kind: ``policy`` and ``shadow`` load a file, ``promote`` takes the shadow. There is
+            no roll-back: it would undo the one that a person calls at the same moment.
         :param sha256: Hash of the policy.
         :param value: Path of its file.
         :param now: Monotonic time in s.
         """
         assert self._change is None, 'one change at a time'
-        answer = self._link.trigger(kind) if kind in ('promote', 'rollback') else (
+        answer = self._link.promote() if kind == 'promote' else (
             self._link.set_parameter(kind, value))
         self._change = _Change(
             kind, sha256, value, answer, now + _PATIENCE, self.status.get('last_refusal'),
@@ -147,5 +189,6 @@ class PolicyChanges:
         if refusal and refusal != change.refusal and refusal.get('policy') == change.value:
             return printable(refusal.get('reason'), TEXT)
         if now > change.deadline:
+            self._late = '' if change.kind == 'shadow' else change.sha256
             return f'the node has not confirmed it within {_PATIENCE:g} s'
         return None

@@ -22,15 +22,17 @@ import shutil
 
 import numpy as np
 
+from dfp_ros.core.control.input_log import policy_number
 from dfp_ros.core.files.bounded_file import LARGEST_POLICY
 from dfp_ros.core.files.digest import sha256
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.policy.trust import SIGNATURE_SIZE
+from dfp_ros.core.text.printable import printable, TEXT
 from training.common.files import atomic_path
 from training.common.signatures import read_private_key, sign, signature_path
 from training.learning.trainer.checkpoint import RunState
 from training.robot.candidate import Candidate, CandidateError, make_candidate
-from training.robot.policy_changes import Outcome, PolicyChanges
+from training.robot.policy_changes import Chosen, Outcome, PolicyChanges
 from training.robot.settings import LearnerSettings
 from training.robot.success_watch import Verdict
 
@@ -38,6 +40,8 @@ from training.robot.success_watch import Verdict
 POLICIES = 'policies'
 #: Copy of the policy that the node was first started with.
 FIRST = 'start.onnx'
+#: Names of the policy that the node was first started with, and of those of another origin.
+START, OTHER = 'start', 'other'
 _NAME = re.compile(r'policy-([0-9]{6,9})-([0-9]{1,12})\.onnx')
 
 
@@ -50,6 +54,7 @@ class Releases:
     :param settings: Settings of the learner.
     :param changes: Changes of the node's policy.
     :param say: Prints a line.
+    :param offer: Name of the service that has policies offered again.
     :raises SignatureError: If the key that signs policies cannot be used.
 
     :ivar swaps: Number of policies that took over.
@@ -59,12 +64,12 @@ class Releases:
 
     def __init__(
             self, out: Path, state: RunState, settings: LearnerSettings, changes: PolicyChanges,
-            say: Callable[[str], None]) -> None:
+            say: Callable[[str], None], offer: str = '~/offer') -> None:
         """Find the policies of earlier sessions."""
         self.swaps = self.rollbacks = self.refusals = 0
         self._folder = out / POLICIES
         self._state, self._settings, self._changes = state, settings, changes
-        self._say = say
+        self._say, self._offer = say, offer
         self._key = read_private_key(user_path(settings.sign_key)) if settings.sign_key else None
         self._made: dict[str, Candidate] = {}
         for path in sorted(self._folder.glob('policy-*.onnx')):
@@ -77,6 +82,10 @@ class Releases:
         #: The policy that the node is to run; None for the one that it was started with.
         self._wanted: Candidate | None = None
         self._first: tuple[str, str] | None = None
+        # What another had the node run: nothing is offered or taken back until it is told to.
+        self._held: Chosen | None = None
+        # Hash of the last shadow of the learner's, and whether another's was told.
+        self._staged, self._is_other_told = '', False
         # The shadow, and the whole episodes that it has run.
         self._shadow: Candidate | None = None
         self._shadow_episodes = 0
@@ -91,19 +100,26 @@ class Releases:
         """Whether a new policy is due."""
         return (
             self._settings.swap != 'never' and not self._pause and self._shadow is None
-            and self._verdict is None
+            and self._verdict is None and not self.held
             and not self._changes.is_busy
             and self._state.progress.step - self._last >= self._settings.swap_every)
 
+    @property
+    def held(self) -> str:
+        """Name of the policy that another chose, because of which none is offered; else empty."""
+        return printable(Path(self._held.path).name, TEXT) if self._held else ''
+
     def name(self, sha256: str) -> str:
-        """Name a policy for people: its number, or ``start`` for one of another origin."""
+        """Name a policy for people: its number, ``start`` for the first, or ``other``."""
         found = self._made.get(sha256)
-        return str(found.version) if found else 'start'
+        return str(found.version) if found else (
+            START if self._first is None or sha256 == self._first[0] else OTHER)
 
     def name_of_number(self, number: int) -> str:
         """Name a policy by its number in decisions."""
         found = next((one for one in self._made.values() if one.number == number), None)
-        return str(found.version) if found else 'start'
+        return str(found.version) if found else (
+            START if self._first is None or number == policy_number(self._first[0]) else OTHER)
 
     def begin(self) -> None:
         """Keep the policy that the node was first started with, for a roll-back."""
@@ -116,6 +132,41 @@ class Releases:
             self._changes.running, str(path))
         self._wanted = self._made.get(self._changes.running)
         self._starts = self._changes.starts
+        if self._shadow_sha256 in self._made:
+            self._staged = self._shadow_sha256
+
+    @property
+    def _shadow_sha256(self) -> str:
+        """Hash of the node's shadow; empty if it has none."""
+        return str((self._changes.status.get('shadow') or {}).get('sha256') or '')
+
+    def require_free_shadow(self) -> bool:
+        """Tell whether a shadow would replace nobody else's; if it would, say so once."""
+        is_free = self._shadow_sha256 in ('', self._staged)
+        if not is_free and not self._is_other_told:
+            self._say(
+                "the node's shadow was set by another and stays: no new policy is made until it "
+                "has none (set its parameter shadow to '')")
+        self._is_other_told = not is_free
+        return is_free
+
+    def go_on(self) -> None:
+        """Offer policies again, beside whichever runs now."""
+        if self._held is None:
+            return
+        self._held = self._changes.chosen = None
+        self._wanted = self._made.get(self._changes.running)
+        self._say('policies are offered again')
+
+    def _hold(self, chosen: Chosen) -> None:
+        """Leave the node what another had it run."""
+        self._held, self._changes.chosen = chosen, None
+        self._shadow = self._verdict = self._wanted = None
+        self._say(
+            f'{printable(chosen.path, TEXT)} was chosen by another (a person, or the fallback of '
+            'the node) and stays: no policy is offered or taken back until a person calls '
+            f'{self._offer}, as with ros2 service call {self._offer} std_srvs/srv/Trigger, or '
+            'starts this learner again; it goes on learning')
 
     def make(self, observations: np.ndarray) -> Candidate | None:
         """
@@ -156,6 +207,7 @@ class Releases:
     def stage(self, candidate: Candidate, now: float) -> None:
         """Have the node load a policy as its shadow, so that it can take over at once."""
         self._shadow, self._shadow_episodes = candidate, -1
+        self._staged = candidate.sha256
         self._changes.request('shadow', candidate.sha256, str(candidate.path), now)
 
     def end_episode(self, now: float, counts: bool = True) -> None:
@@ -169,10 +221,9 @@ class Releases:
             self._pause = max(0, self._pause - 1)
         if counts and self._shadow is not None:
             self._shadow_episodes += 1
-        if self._changes.is_busy or self._verdict is not None:
+        if self._held or not self._changes.is_open or self._verdict is not None:
             return
-        shadow = self._changes.status.get('shadow') or {}
-        if self._shadow is not None and shadow.get('sha256') != self._shadow.sha256:
+        if self._shadow is not None and self._shadow_sha256 != self._shadow.sha256:
             # ~/promote takes whichever is there.
             self._say(
                 f"policy {self.name(self._shadow.sha256)} is dropped: the node's shadow was "
@@ -195,7 +246,10 @@ class Releases:
         :param verdict: What was better.
         :param now: Monotonic time in s.
         """
-        if self._changes.is_busy:
+        if self._held or self._changes.chosen:
+            self._say(f'{verdict}; {self.held or "what another chose"} stays')
+            return
+        if not self._changes.is_open:
             self._verdict = verdict
             return
         self._verdict = None
@@ -210,22 +264,38 @@ class Releases:
             f'one is made after {self._settings.window} episodes')
         self._wanted, self._pause = found, self._settings.window
         self._shadow, self._taking_back = None, True
-        previous = self._changes.status.get('previous') or {}
-        self._changes.request(
-            'rollback' if previous.get('sha256') == target[0] else 'policy', *target, now)
+        self._changes.request('policy', *target, now)
 
     def poll(self, now: float) -> None:
         """Hear the outcome of a change."""
         wanted, outcome = self._wanted, self._changes.poll(now)
         if outcome is not None:
             self._conclude(outcome)
-        if self._verdict is not None and not self._changes.is_busy:
+        if (chosen := self._changes.chosen) is not None:
+            self._hold(chosen)
+        held = self._held
+        if held and outcome and not outcome.problem and outcome.sha256 == (
+                self._changes.running) != held.sha256 and not self._changes.is_busy:
+            self._say(
+                f'policy {self.name(outcome.sha256)} took over at the same moment, so '
+                f'{self.held} comes back')
+            self._taking_back = True
+            self._changes.request('policy', held.sha256, held.path, now)
+        if self._verdict is not None and self._changes.is_open:
             self.take_back(self._verdict, now)
             wanted = self._wanted
         if self._changes.starts != self._starts:
             # A new node has no shadow, and runs what it was started with.
             self._starts = self._changes.starts
             self._shadow, self._wanted = None, wanted
+            running = self._changes.running
+            if self._held:
+                self._say(
+                    f'the node was started again, and runs {self.name(running)}; no policy is '
+                    f'loaded until a person calls {self._offer}')
+            elif running not in (
+                    wanted and wanted.sha256, self._first and self._first[0]):
+                self._hold(Chosen(running, str(self._changes.status.get('path', ''))))
 
     def _conclude(self, outcome: Outcome) -> None:
         """Note the outcome of a change."""

@@ -40,6 +40,7 @@ from dfp_ros.node.ros.endpoints import publisher_names
 from dfp_ros.node.ros.node_main import keep_spinning
 from dfp_ros.node.ros.qos import STATUS_QOS
 from dfp_ros.node.ros.start import join
+from dfp_ros.node.ros.trigger_services import TriggerServices
 from dfp_ros.sim.sim_robot.learner_gate import SEEN, SEEN_QOS, write_seen
 
 #: Topic of the learners' claims, below the policy node's name.
@@ -49,6 +50,8 @@ _DECISION_QOS = QoSProfile(
     depth=1000, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
 # Longest time until another learner is discovered, in s.
 _DISCOVERY = 1.5
+# Time in s after a standstill until what came meanwhile is received.
+_SETTLING = 1.0
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,12 @@ class News:
     A message for the learner.
 
     :param kind: Kind of message.
-    :param content: The decision's message, the mark, or the status of the policies.
+    :param content: The decision's message, the mark, or the status of the policies; None for a
+        call of ``~/offer``.
     :param time: Monotonic time of its arrival in s.
     """
 
-    kind: Literal['decision', 'mark', 'status', 'wake']
+    kind: Literal['decision', 'mark', 'status', 'offer', 'wake']
     content: Any
     time: float
 
@@ -103,6 +107,8 @@ class RobotLink:
         self._claims = Claims(self.node.get_fully_qualified_name(), platform.node())
         self._lock = threading.Lock()
         self._beat = time.monotonic()
+        # When this process went on after it had stood still.
+        self._went_on = -_SETTLING
         #: Claim of another learner that takes precedence; None while there is none.
         self.rival: Claim | None = None
         self.policy_node = self.node.resolve_topic_name(policy_node)
@@ -117,9 +123,10 @@ class RobotLink:
         self._seen = self.node.create_publisher(String, f'~/{SEEN}', SEEN_QOS)
         self._status = self.node.create_publisher(String, '~/status', STATUS_QOS)
         self._setting = self.node.create_client(SetParameters, f'{beside}/set_parameters')
-        self._services = {
-            name: self.node.create_client(Trigger, f'{beside}/{name}')
-            for name in ('rollback', 'promote')}
+        self._promotion = self.node.create_client(Trigger, f'{beside}/promote')
+        #: Why no policies are offered, for those who call ``~/offer``; empty while they are.
+        self.held = ''
+        TriggerServices(self.node, {'~/offer': self._offer})
         self.node.create_timer(BEAT, self._advance)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
@@ -145,6 +152,23 @@ class RobotLink:
             self._claims.make(time.time_ns())
         return None
 
+    @property
+    def is_current(self) -> bool:
+        """Whether everything was received; not if this process stood still until a moment ago."""
+        now = time.monotonic()
+        return now - self._beat < TIMEOUT and now - self._went_on >= _SETTLING
+
+    @property
+    def offer_service(self) -> str:
+        """Name of the service that has policies offered again."""
+        return f'{self.node.get_fully_qualified_name()}/offer'
+
+    def _offer(self) -> str:
+        """Have policies offered again."""
+        self.inbox.put(News('offer', None, time.monotonic()))
+        return 'policies are offered again' if self.held else (
+            'policies are offered already; there is nothing to end')
+
     def say_seen(self, stamp: int, marks: int) -> None:
         """
         Tell a robot that waits what was learned from.
@@ -166,10 +190,10 @@ class RobotLink:
             lambda response: '' if response.results[0].successful
             else response.results[0].reason or 'refused without a reason')
 
-    def trigger(self, service: str) -> Answer:
-        """Call ``rollback`` or ``promote`` of the policy node."""
+    def promote(self) -> Answer:
+        """Call ``promote`` of the policy node."""
         return self._ask(
-            self._services[service], Trigger.Request(),
+            self._promotion, Trigger.Request(),
             lambda response: '' if response.success
             else response.message or 'refused without a reason')
 
@@ -231,6 +255,7 @@ class RobotLink:
             if own is None:
                 return
             if now - self._beat > TIMEOUT:
+                self._went_on = now
                 # Another may have begun while this process stood still (SIGSTOP); that goes on.
                 self._claims.make(time.time_ns())
             self._beat = now

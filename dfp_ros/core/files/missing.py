@@ -34,6 +34,10 @@ def explain_missing(path: Path, suffixes: tuple[str, ...]) -> str:
     :param suffixes: Suffixes of the files that are suggested, for example ``.yaml``.
     """
     folder = path.absolute().parent
+    if path.is_symlink():
+        return (
+            f'it is a symbolic link to {quoted(os.readlink(path), TEXT)}, and there is no such '
+            'file; restore that file, or name another')
     if not folder.is_dir():
         return f'there is no such file (there is no folder {folder})'
     near = near_file(path, suffixes)
@@ -51,7 +55,8 @@ def near_file(path: Path, suffixes: tuple[str, ...]) -> Path | None:
     try:
         with os.scandir(path.parent) as entries:
             names = [
-                entry.name for entry in islice(entries, _MANY) if entry.name.endswith(suffixes)]
+                entry.name for entry in islice(entries, _MANY)
+                if entry.name.endswith(suffixes) and entry.name != path.name]
     except OSError:
         return None
     with_suffix = [f'{path.name}{suffix}' for suffix in suffixes]

@@ -179,7 +179,9 @@ class Ticker:
         """
         self.operator_stops += 1
         self.loop.controller.operator.stop(_STOPPED)
-        until = 'stopped until ~/resume is called; reset, activation and swaps do not end it'
+        until = (
+            'stopped until ~/resume is called; reset, activation, swaps and cleaning up do not '
+            'end it')
         if not self.is_active:
             return f'the node is not active, and commands nothing; {until}'
         if self.log.last is None or self.log.last.state is State.WAITING:

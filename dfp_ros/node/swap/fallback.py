@@ -53,7 +53,11 @@ class Fallback(Listener):
         self._ticker = ticker
         self._swapper = swapper
         self._logger = logger
-        self._since: int | None = None
+        # How long there has been a reason, in ns; None while there is none. Time in which faults
+        # of sources or clocks leave the policy unasked says nothing, and does not count.
+        self._lasted: int | None = None
+        # Time of the last tick, and whether the time since then counts.
+        self._newest, self._counts = 0, False
         self._why = ''
         # Words and text of the last tick with a reason.
         self._last = '', ''
@@ -64,28 +68,37 @@ class Fallback(Listener):
                 'itself, so nothing takes over if it fails; set another one')
 
     def on_tick(self, tick: Tick) -> None:
-        """Note since when there has been a reason."""
+        """Note for how long there has been a reason."""
         decision = tick.decision
         found = decision.reason and decision.reason & _reasons(
             self._ticker.loop.settings.fallback.names)
         # With inference beside the loop, a hold is followed by a wait for the next answer.
         is_awaited = decision.state is State.HOLD and Reason.PLANNING in decision.reason
         if self._is_refused or self._runs or decision.state is State.STOPPED or (
-                decision.commander is Commanding.PERSON) or not (found or is_awaited):
-            self._since = None
-        elif found:
-            self._last = decision.reason.words, decision.text
-            if self._since is None or tick.now < self._since:
-                self._since = tick.now
+                decision.commander is Commanding.PERSON):
+            self._lasted = None
+        elif found or is_awaited:
+            if found:
+                self._last = decision.reason.words, decision.text
+            if found and (self._lasted is None or tick.now < self._newest):
+                self._lasted = 0
+            elif self._lasted is not None and self._counts:
+                self._lasted += max(tick.now - self._newest, 0)
+            self._counts = True
+        elif decision.state is State.RUNNING or decision.action is not None:
+            self._lasted = None
+        else:
+            self._counts = False
+        self._newest = tick.now
 
     def on_idle(self, tick: Tick) -> None:
         """Take over, if it is time."""
-        if self._since is None:
+        if self._lasted is None:
             return
-        lasted = (tick.now - self._since) * 1e-9
+        lasted = self._lasted * 1e-9
         if lasted < self._ticker.loop.settings.fallback.after:
             return
-        self._since = None
+        self._lasted = None
         words, why = self._last
         text = f'{words} for {lasted:.2f} s: {why}'
         try:
@@ -99,7 +112,7 @@ class Fallback(Listener):
 
     def on_transfer(self, loop: ControlLoop) -> None:
         """Judge another policy."""
-        self._since = None
+        self._lasted = None
         self._is_refused = False
 
     @property

@@ -126,7 +126,7 @@ class PolicySwapper:
         """
         prepared, self._prepared = self._prepared, ChangePlan()
         if prepared.gives_up:
-            self._cancel('policy')
+            self._drop('policy', 'the parameter was set to the policy that runs')
         if prepared.loop is not None:
             self._switch(prepared.loop)
         if prepared.policy is not None:
@@ -135,14 +135,17 @@ class PolicySwapper:
         if prepared.shadow is not None:
             self._load('shadow', prepared.shadow, self.take_shadow)
         elif not self._node.get_parameter('shadow').value:
-            self._drop_shadow()
+            self._drop_shadow('the parameter was emptied')
 
     # Swaps
 
     def _load(
             self, kind: str, candidate: PendingPolicy, use: Callable[[ControlLoop], None]) -> None:
         """Load a pending policy, in place of one that is not loaded yet."""
-        self._cancel(kind)
+        policy = candidate.settings.policy
+        if kind in self._jobs and self._jobs[kind][1].settings.policy == policy:
+            self._cancel(kind)  # the same policy, with other settings
+        self._drop(kind, f'{printable(policy, TEXT)} was set')
         robot = self._ticker.loop.robot
 
         def done(loop: ControlLoop) -> None:
@@ -261,7 +264,7 @@ class PolicySwapper:
                 f'the shadow is the policy that runs already, {running.spec.name!r} '
                 f'(sha256 {running.sha256[:12]})')
         text = self._revive(self._shadow.loop)
-        self._drop_shadow()
+        self._drop_shadow('the shadow before was promoted')
         self._restore('shadow')
         return text
 
@@ -288,10 +291,10 @@ class PolicySwapper:
         loop = remake_control_loop(loop, settings)
         require_latency(loop)
         self._switch(loop)
-        self._cancel('policy')
+        text = f'policy {loop.policy.spec.name!r} ({printable(loop.policy.path, TEXT)}) takes over'
+        self._drop('policy', text)
         self._restore('policy')
-        return (
-            f'policy {loop.policy.spec.name!r} ({printable(loop.policy.path, TEXT)}) takes over')
+        return text
 
     def take_shadow(self, loop: ControlLoop) -> None:
         """
@@ -302,9 +305,9 @@ class PolicySwapper:
         self._shadow.take(loop)
         self._publish()
 
-    def _drop_shadow(self) -> None:
+    def _drop_shadow(self, why: str) -> None:
         """Remove the shadow."""
-        self._cancel('shadow')
+        self._drop('shadow', why)
         if self._shadow.drop():
             self._publish()
 
@@ -312,6 +315,16 @@ class PolicySwapper:
         """Drop the policy that is being loaded."""
         if kind in self._jobs:
             self._worker.cancel(self._jobs.pop(kind)[0])
+
+    def _drop(self, kind: str, why: str) -> None:
+        """Drop the policy that is being loaded for something newer; whoever set it hears of it."""
+        if kind not in self._jobs:
+            return
+        policy = self._jobs[kind][1].settings.policy
+        self._cancel(kind)
+        error = SwapError(f'it was dropped before it was loaded: {why}')
+        self._refuse(policy, error)
+        self._node.get_logger().warning(f'{kind} {printable(policy, TEXT)}: {explain(error)}')
 
     def _restore(self, kind: str) -> None:
         """Set the parameters back to the running policy."""

@@ -197,7 +197,8 @@ def _adopt(asked: argparse.Namespace) -> int:
     try:
         given = sort_files(asked.files)
         foreign = load_foreign_model(given.model)
-        if METADATA_KEY in foreign.metadata and not asked.plain:
+        # A meaning was drafted by --plain, and needs it no more.
+        if METADATA_KEY in foreign.metadata and not asked.plain and given.adoption is None:
             raise AdoptError(
                 f'{given.model}: found a policy file of dfp_ros already ({METADATA_KEY!r} in its '
                 'metadata), which needs no adoption: give it to the node with policy:=FILE, or '

@@ -39,6 +39,16 @@ def test_names_the_file_that_was_meant(tmp_path: Path) -> None:
         f'there is no such file (there is no folder {tmp_path / "none"})')
 
 
+def test_a_link_to_nothing_names_what_it_leads_to(tmp_path: Path) -> None:
+    """The link itself is there, and is not suggested."""
+    link = tmp_path / 'my_robot.yaml'
+    link.symlink_to(tmp_path / 'moved.yaml')
+    assert explain_missing(link, YAML) == (
+        f"it is a symbolic link to '{tmp_path / 'moved.yaml'}', and there is no such file; "
+        'restore that file, or name another')
+    assert near_file(link, YAML) is None
+
+
 def test_descriptions_and_bare_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of the working directory is suggested for a bare name, unless a shipped one is."""
     (tmp_path / 'my_robot.yaml').touch()

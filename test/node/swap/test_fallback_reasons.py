@@ -72,7 +72,10 @@ def swaps(*decisions: Decision, **settings: Any) -> list[int]:
     ([BAD, WAIT, WAIT] * 2, [5]),
     ([WAIT] * 20, []), ([BAD, WAIT, WARNED, BAD, WAIT, WAIT], [5]),
     ([BAD, WAIT, RUNS, BAD, WAIT, WAIT, WAIT], []),
-    ([BAD, STALE, BAD, BAD, BAD, BAD], []), ([STOPPED] * 9, []), ([PERSON] * 9, []),
+    ([BAD, STALE, BAD, BAD, BAD, BAD], []),
+    # A busy machine: now and then a source is too old, and the policy is not asked.
+    ([BAD, BAD, BAD, STALE] * 4, [9]), ([BAD, STALE, STALE, STALE] * 4, []),
+    ([BAD, BAD, RUNS] * 4, []), ([STOPPED] * 9, []), ([PERSON] * 9, []),
     ([BAD, BAD, BAD, STOPPED, BAD, BAD, BAD, BAD, BAD, BAD], [9])])
 def test_how_long_a_reason_lasts(decisions: list[Decision], expected: list[int]) -> None:
     """It counts without a tick in between; a wait for the next answer is none."""

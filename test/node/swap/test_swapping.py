@@ -31,6 +31,7 @@ import weakref
 import onnx
 import pytest
 
+from testing.policies.slow_policy import write_slow_policy
 from testing.policies.small_policy import cube_spec, policy_model, write_policy
 
 pytest.importorskip('rclpy')
@@ -345,7 +346,7 @@ def test_shadow_and_promotion(files: dict[str, Path]) -> None:
 
 
 def test_stop_and_resume(files: dict[str, Path]) -> None:
-    """An operator's stop outlasts a swap and a reset, and ends with a call."""
+    """An operator's stop outlasts a swap, a reset and a new configuration, and ends by a call."""
     with Cell(files['first']) as cell:
         cell.wait_for_motion()
         assert not cell.peer.call(Trigger, 'dfp_policy/resume').success
@@ -355,8 +356,34 @@ def test_stop_and_resume(files: dict[str, Path]) -> None:
         cell.report(policy='second', state='stopped', reason='operator_stop')
         assert cell.peer.call(Trigger, 'dfp_policy/reset').success
         cell.report(state='stopped')
+        for transition in ('DEACTIVATE', 'CLEANUP', 'CONFIGURE', 'ACTIVATE'):
+            assert cell.change(getattr(Transition, f'TRANSITION_{transition}'))
+        cell.report(state='stopped', reason='operator_stop')
+        assert 'stays stopped, as before the node was cleaned up' in cell.process.output
         assert cell.peer.call(Trigger, 'dfp_policy/resume').success
         cell.wait_for_motion()
+        for transition in ('DEACTIVATE', 'CLEANUP', 'CONFIGURE', 'ACTIVATE'):
+            assert cell.change(getattr(Transition, f'TRANSITION_{transition}'))
+        cell.wait_for_motion()
+        cell.end()
+
+
+def test_a_policy_that_is_dropped_while_it_is_loaded_is_said(
+        files: dict[str, Path], tmp_path: Path) -> None:
+    """Whoever set it may be another than who calls ~/rollback a moment later."""
+    slow = write_slow_policy(tmp_path / 'slow.onnx', cube_spec(name='slow'), 0, always=1e9)
+    with Cell(files['first'], **{'execution.unbounded_operators': 'Loop'}) as cell:
+        cell.wait_for_motion()
+        status = Status(cell)
+        assert cell.set('policy', str(files['second'])) == (True, '')
+        status.wait_for(lambda said: said['name'] == 'second' and not said['loading'])
+        assert cell.set('policy', str(slow)) == (True, '')
+        assert cell.peer.call(Trigger, 'dfp_policy/rollback').success
+        said = status.wait_for(lambda said: said['name'] == 'first' and said['last_refusal'])
+        assert said['last_refusal']['policy'] == str(slow)
+        assert "dropped before it was loaded: policy 'first'" in said['last_refusal']['reason']
+        assert said['loading'] == []
+        assert 'dropped before it was loaded' in cell.process.output
         cell.end()
 
 

@@ -515,3 +515,9 @@ def test_a_policy_file_of_this_package(
     assert not (tmp_path / 'ours.adopt.yaml').exists()
     assert main([str(policy), '--plain']) == 1
     assert (tmp_path / 'ours.adopt.yaml').exists()
+    # With its meaning, as the last line says, it is not asked about again.
+    words = capsys.readouterr().out.split('`ros2 run dfp_ros adopt ')[1].split('`')[0].split()
+    assert main(words) == 2
+    found = capsys.readouterr().err
+    assert 'needs no adoption' not in found
+    assert 'FILL_IN' in found

@@ -31,11 +31,12 @@ pytest.importorskip('rclpy')
 
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue  # noqa: E402
 from rcl_interfaces.srv import SetParameters  # noqa: E402
-from std_msgs.msg import Float64MultiArray  # noqa: E402
+from std_msgs.msg import Float64MultiArray, String  # noqa: E402
+from std_srvs.srv import Trigger  # noqa: E402
 
 from dfp_ros.core.control.decision_row import read_decision  # noqa: E402
 from dfp_ros.node.ros.domain import free_domain  # noqa: E402
-from dfp_ros.node.ros.qos import DECISION_QOS  # noqa: E402
+from dfp_ros.node.ros.qos import DECISION_QOS, STATUS_QOS  # noqa: E402
 from testing import ROOT  # noqa: E402
 from testing.policies.small_policy import cube_spec, write_policy  # noqa: E402
 from testing.processes.robot_learning import (  # noqa: E402
@@ -286,6 +287,39 @@ def test_a_worse_policy_is_taken_back(clone: Path, tmp_path: Path) -> None:
         assert 'significantly fewer, so policy start comes back' in learner.output
         after = learner.output.partition('policy start runs again')[2]
         assert ': solved, return' in after.splitlines()[1], learner.output
+
+
+def test_what_a_person_chose_stays_until_they_say_so(
+        cell: LearningCell, clone: Path, tmp_path: Path) -> None:
+    """The learner goes on, and offers no policy; nor does it after a standstill."""
+    learner = cell.start_learner(
+        str(clone.parent), '--out', str(tmp_path / 'out'), *WORDS, '--swap', 'in_flight')
+    await_output(learner, 'takes over')
+    with Peer(cell.domain) as peer:
+        said = peer.collect(String, 'dfp_policy/policy', STATUS_QOS)
+
+        def running() -> str:
+            return str(json.loads(said[-1].data)['sha256'])
+
+        for standstill in (False, True):
+            if standstill:
+                learner.process.send_signal(signal.SIGTSTP)
+            count = learner.output.count('was chosen by another')
+            assert peer.call(Trigger, 'dfp_policy/rollback').success
+            if standstill:
+                learner.process.send_signal(signal.SIGCONT)
+            peer.wait_for(
+                lambda count=count: learner.output.count('was chosen by another') > count)
+            chosen = running()
+            swaps = learner.output.count('takes over')
+            await_output(learner, ': not solved', learner.output.count(': not solved') + 1)
+            peer.wait_for(lambda: said)
+            assert running() == chosen
+            assert learner.output.count('takes over') == swaps
+            answer = peer.call(Trigger, 'dfp_learner/offer')
+            assert answer.message == 'policies are offered again'
+            await_output(learner, 'takes over', swaps + 2)
+    assert learner.stop() == 130
 
 
 @pytest.mark.parametrize(('swap', 'shadows'), [

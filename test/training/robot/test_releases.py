@@ -43,6 +43,8 @@ class Node:
     def __init__(self, out: Path) -> None:
         self.asked: list[tuple[str, str]] = []
         self.answer = Answer()
+        self.is_current = True
+        self.loading: list[str] = []
         self.lines: list[str] = []
         self.out = out
         self.changes = PolicyChanges(self)  # type: ignore[arg-type]
@@ -70,15 +72,17 @@ class Node:
         self.answer = Answer()
         return self.answer
 
-    def trigger(self, service: str) -> Answer:
+    def promote(self) -> Answer:
         """Take a request."""
-        return self.set_parameter(service, '')
+        return self.set_parameter('promote', '')
 
     def say(self) -> None:
         """Publish the status."""
         self.changes.hear(json.dumps({
             'sha256': self.running, 'path': str(self.names[self.running]), 'since': self.since,
-            'previous': self.previous and {'sha256': self.previous},
+            'previous': self.previous and {
+                'sha256': self.previous, 'path': str(self.names[self.previous])},
+            'loading': self.loading,
             'shadow': self.shadow and {'sha256': self.shadow}}))
 
     def do(self, running: str | None = None, shadow: str | None = None) -> None:
@@ -87,6 +91,12 @@ class Node:
         self.shadow = shadow
         if running:
             self.previous, self.running = self.running, running
+        self.say()
+        self.releases.poll(1.0)
+
+    def choose(self, running: str) -> None:
+        """Run what another chose."""
+        self.previous, self.running = self.running, running
         self.say()
         self.releases.poll(1.0)
 
@@ -133,7 +143,7 @@ def test_the_shadow_of_a_person_is_not_promoted(node: Node, other: str) -> None:
     node.releases.end_episode(2.0)
     assert node.asked == [('shadow', str(new.path))]
     assert node.lines == [
-        "policy start is dropped: the node's shadow was replaced or ended by another"]
+        "policy other is dropped: the node's shadow was replaced or ended by another"]
     assert node.releases.is_due
 
 
@@ -148,7 +158,7 @@ def test_a_loss_that_is_found_while_a_policy_is_loaded_is_not_forgotten(node: No
     node.releases.end_episode(2.5)
     assert len(node.asked) == 2
     node.do(shadow=next_one.sha256)
-    assert node.asked[2:] == [('rollback', '')]
+    assert node.asked[2:] == [('policy', str(node.out / 'policies' / 'start.onnx'))]
     node.do(running=first)
     assert node.releases.rollbacks == 1
     assert 'significantly fewer, so policy start comes back' in ' '.join(node.lines)
@@ -172,7 +182,7 @@ def test_a_refusal_is_printed_and_the_next_policy_is_awaited(node: Node) -> None
     node.releases.swap(node.candidate('new'), 0.0)
     node.answer.problem = 'inference takes 60 ms'
     node.releases.poll(1.0)
-    assert node.lines == ['policy start: the node refused policy: inference takes 60 ms']
+    assert node.lines == ['policy other: the node refused policy: inference takes 60 ms']
     assert node.releases.refusals == 1
     node.releases.end_episode(2.0)
     assert len(node.asked) == 1
@@ -200,6 +210,97 @@ def test_what_is_no_policy_file_is_left_alone(tmp_path: Path) -> None:
     (folder / 'policy-000003-30.onnx').write_bytes(b'third')
     node = Node(tmp_path)
     assert node.releases.name(hashlib.sha256(b'third').hexdigest()) == '3'
+
+
+@pytest.mark.parametrize('is_own', [False, True])
+def test_what_a_person_chose_stays_until_they_say_so(node: Node, is_own: bool) -> None:
+    """A roll-back, or a policy of their own: nothing is offered, promoted or taken back."""
+    first, new = node.running, node.candidate('new')
+    node.releases.swap(new, 0.0)
+    node.do(running=new.sha256)
+    staged = node.candidate('next')
+    node.releases.stage(staged, 2.0)
+    node.do(shadow=staged.sha256)
+    chosen = node.file('own') if is_own else first
+    node.choose(chosen)
+    assert f'{node.names[chosen]} was chosen by another' in node.lines[-1]
+    assert 'until a person calls ~/offer' in node.lines[-1]
+    assert node.releases.name(chosen) == ('other' if is_own else 'start')
+    node.releases.end_episode(3.0)
+    node.releases.take_back(Verdict(4, 0, 4, 'other' if is_own else 'start'), 4.0)
+    node.releases.poll(5.0)
+    assert node.asked[2:] == []
+    assert not node.releases.is_due
+    assert node.releases.held == node.names[chosen].name
+    # Nor is it undone because the node is started again.
+    node.running, node.previous, node.shadow, node.since = first, None, None, 1
+    node.say()
+    node.releases.poll(6.0)
+    node.releases.end_episode(7.0)
+    assert node.asked[2:] == []
+    node.releases.go_on()
+    assert node.releases.is_due
+    assert not node.releases.held
+
+
+def test_what_a_person_chose_at_the_same_moment_comes_back(node: Node) -> None:
+    """Whether the node said it on the way, or only what came of both."""
+    first = node.running
+    for name, is_said in (('one', True), ('two', False)):
+        new, own = node.candidate(name), node.file(f'own {name}')
+        node.releases.swap(new, 0.0)
+        if is_said:
+            node.choose(own)
+            assert f'{own}' not in str(node.asked)
+        node.previous = node.running = own
+        node.do(running=new.sha256)
+        assert node.asked[-1] == ('policy', str(node.names[own]))
+        node.do(running=own)
+        assert node.lines[-1] == 'policy other runs again'
+        assert node.releases.held
+        node.releases.go_on()
+    assert node.running != first
+
+
+def test_nothing_is_requested_beside_another_or_before_everything_is_heard(node: Node) -> None:
+    """What a person has loaded takes over; after a standstill, the node may run anything."""
+    new = node.candidate('new')
+    node.releases.stage(new, 0.0)
+    node.do(shadow=new.sha256)
+    for loading, is_current in ((['own.onnx'], True), ([], False)):
+        node.loading, node.is_current = loading, is_current
+        node.say()
+        node.releases.end_episode(2.0)
+        node.releases.take_back(LOSS, 2.0)
+        node.releases.poll(2.0)
+        assert not node.changes.is_open
+        assert node.asked[1:] == []
+
+
+def test_a_node_that_is_started_again_with_another_policy_keeps_it(node: Node) -> None:
+    """Whoever starts it names the policy."""
+    new = node.candidate('new')
+    node.releases.swap(new, 0.0)
+    node.do(running=new.sha256)
+    node.running, node.previous, node.since = node.file('own'), None, 1
+    node.say()
+    node.releases.poll(3.0)
+    node.releases.end_episode(4.0)
+    assert node.asked[1:] == []
+    assert 'own.onnx was chosen by another' in node.lines[-1]
+
+
+def test_the_shadow_of_a_person_is_not_replaced(node: Node) -> None:
+    """It is said once; when it has gone, the next policy is made."""
+    node.shadow = node.file('own')
+    node.say()
+    for _ in range(2):
+        assert not node.releases.require_free_shadow()
+    assert len(node.lines) == 1
+    assert 'shadow was set by another and stays' in node.lines[0]
+    node.shadow = None
+    node.say()
+    assert node.releases.require_free_shadow()
 
 
 @pytest.mark.parametrize('part', ['settings', 'previous', 'shadow', 'last_refusal', 'robot'])
