@@ -31,12 +31,12 @@ IMPORTERS = sorted(
     path.relative_to(ROOT) for folder in ('dfp_ros', 'training', 'bench', 'testing')
     for path in (ROOT / folder).rglob('*.py') if _IMPORT.search(path.read_text()))
 # Loads a policy in a process that has imported one module of this project first.
-_LOAD = '''
+_LOAD = """
 import importlib, sys
 importlib.import_module(sys.argv[1])
 import onnxruntime
 onnxruntime.InferenceSession(sys.argv[2], providers=['CPUExecutionProvider'])
-'''
+"""
 # Variables by which telemetry is switched, or a home folder found. Continuous integration, which
 # ONNX Runtime recognises by the last ones, reports nothing in any case.
 _TOLD = (
