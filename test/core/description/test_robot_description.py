@@ -256,6 +256,8 @@ def test_missing_file(tmp_path: Path) -> None:
     ('unit: 0.1 m', 'unit: m', "effector_position is in 'm', policy 'test' was trained with "
      "'0.1 m'"),
     ('unit: m/s', 'unit: mm/s\n        scale: 0.001', "effector_linear_velocity is in 'mm/s'"),
+    ('- action: effector_linear_velocity', '- action: effector_velocity',
+     r'effector_linear_velocity \(3\), robot .* effector_velocity \(3\)'),
     ('- action: gripper_rate', '- action: gripper_speed', r'gripper_rate \(1\), robot .* '
      r'gripper_speed \(1\)'),
 ])
