@@ -185,8 +185,8 @@ def require_fit(spec: PolicySpec, robot: RobotDescription) -> None:
     """
     owner = f'robot {robot.name!r}'
     entries = [entry for topic in robot.commands for entry in topic.entries]
-    # Action fields find their topic by name, so their order is the policy's. One that the policy does
-    # not have stands in the place of one that the robot does not have: it is likely to be that one.
+    # Action fields find their topic by name, so their order is the policy's. One that the policy
+    # does not have is likely to be the one that the robot does not have, and stands in its place.
     order = {member.name: i for i, member in enumerate(spec.action)}
     free = iter([order[name] for name in order if all(each.action != name for each in entries)])
     for entry in entries:
