@@ -123,7 +123,7 @@ class CommandEntry:
 
     @property
     def places(self) -> tuple[Place, ...]:
-        """Parts of the message field that it gives: indices, components or joints, or all of it."""
+        """Parts of the message field that it gives: indices, components, joints, or all of it."""
         return self.indices or self.components or self.joints or ('',)
 
     @property
