@@ -15,5 +15,7 @@
 
 from pathlib import Path
 
+import dfp_ros  # noqa: F401  ONNX Runtime reports nothing
+
 #: Root of the checkout.
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,3 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """ROS 2 package for running one-step Drifting Field Policies on robots safely at a fixed rate."""
+
+import os
+
+# ONNX Runtime from PyPI reports its use over the internet, and writes an identifier of the machine
+# and a database into the home folder, unless this is set before it is imported. Who wants to
+# report sets it to 0.
+os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')

@@ -222,7 +222,8 @@ class PolicyNode(GuardedNode):
             self._commands.wait_until_arrived()
         self.get_logger().warning(
             'deactivated, because the process is being suspended; once it continues (fg), '
-            f'activate it: ros2 lifecycle set {self.get_fully_qualified_name()} activate')
+            f'activate it: ros2 service call {self.get_fully_qualified_name()}/change_state '
+            'lifecycle_msgs/srv/ChangeState "{transition: {id: 3}}"')
 
     def abandon(self) -> None:
         """

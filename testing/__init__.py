@@ -16,6 +16,8 @@
 import os
 from pathlib import Path
 
+import dfp_ros  # noqa: F401  ONNX Runtime reports nothing
+
 # As in the simulations that tests start (dfp_ros/sim): equal seeds give equal digits.
 os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 

@@ -19,6 +19,8 @@ Top-level modules are commands, folders are libraries; a library never imports a
 
 import os
 
+import dfp_ros  # noqa: F401  ONNX Runtime reports nothing
+
 # The matrices of a simulation are small. An idle thread of OpenBLAS waits for the next one by
 # spinning, which takes most of a processor, and the last digits of a product depend on the
 # number of threads; this has to be said before NumPy is imported.

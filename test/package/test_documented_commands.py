@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 import re
 
@@ -66,6 +67,24 @@ def sources(folder: str) -> str:
 def launch_arguments(name: str) -> str:
     """Parse a launch file, and the files that define its arguments."""
     return (ROOT / 'launch' / name).read_text() + sources('dfp_ros')
+
+
+#: Of bags that another recorder has written, on a machine that has it.
+ELSEWHERE = {'bag'}
+
+
+def test_commands_of_ros() -> None:
+    """What pages, messages and comments tell to run is there, with the ROS 2 of `make`, too."""
+    entry_points = metadata.entry_points(group='ros2cli.command')
+    there = {each.name for each in entry_points} | ELSEWHERE
+    texts = [*PAGES, *GENERATED, *ROOT.glob('config/*.yaml'), *(
+        path for folder in ('dfp_ros', 'training', 'launch', 'examples')
+        for path in (ROOT / folder).rglob('*.py'))]
+    missing = {
+        f'{path.relative_to(ROOT)}: ros2 {verb}' for path in texts
+        for verb in re.findall(r'(?:^ {4}|`|: )ros2 ([a-z]+) ', read(path), re.MULTILINE)
+        if verb not in there}
+    assert missing == set()
 
 
 def options(words: list[str]) -> list[str]:

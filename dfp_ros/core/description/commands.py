@@ -28,6 +28,7 @@ from dfp_ros.core.description.command_kind import (
     stop_fault,
     VELOCITY,
 )
+from dfp_ros.core.description.command_places import gap_fault, Place, place_fault
 from dfp_ros.core.description.limit_check import amount_fault
 from dfp_ros.core.description.limits import FieldLimits, read_field_limits
 from dfp_ros.core.description.message_units import unit_fault
@@ -121,6 +122,11 @@ class CommandEntry:
         return max(1, len(self.components), len(self.indices), len(self.joints))
 
     @property
+    def places(self) -> tuple[Place, ...]:
+        """Parts of the message field that it gives: indices, components, joints, or all of it."""
+        return self.indices or self.components or self.joints or ('',)
+
+    @property
     def urdf_joints(self) -> tuple[str, ...]:
         """Joints that its numbers are for, if the description names them."""
         reading = None if self.measured is None else self.measured.reading
@@ -208,9 +214,14 @@ def read_command(
     entries = []
     # Fields that are stopped by zeros.
     zeroed: set[str] = set()
+    taken: dict[str, set[Place]] = {}
     for item in keys['fields'].items():
         own, own_kind = _read_stop(item.entries(), stop, kind)
         entries.append(entry := _read_entry(item, own, sources))
+        others = taken.setdefault(entry.path, set())
+        if fault := place_fault(entry.path, entry.places, others):
+            raise item.error(fault)
+        others.update(entry.places)
         evidence = _kind_evidence(entry, topic, message, own_kind)
         if fault := stop_fault(evidence, own.value, own.kind):
             raise item.error(fault)
@@ -220,6 +231,9 @@ def read_command(
             raise item.error(fault)
         if own.kind == VELOCITY:
             zeroed.update(evidence.paths)
+    for path, places in taken.items():
+        if fault := gap_fault(path, places):
+            raise section.error(fault)
     fixed = {
         path: value.scalar() for path, value in keys['fixed'].entries().items()
     } if 'fixed' in keys else {}

@@ -15,10 +15,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from operator import attrgetter
 import re
 from typing import Any
+
+from dfp_ros.core.text.errors import nearest
+from dfp_ros.core.text.printable import printable
 
 _STEP = re.compile(r'([A-Za-z]\w*)((?:\[\d+\])*)')
 
@@ -64,3 +67,30 @@ def path_getter(path: str) -> Callable[[Any], Any]:
                 return None
         return message
     return get
+
+
+def path_fault(message: Any, paths: Iterable[str]) -> str:
+    """
+    Explain which path a message read from a recording does not have.
+
+    :param message: The message, with its fields as attributes.
+    :param paths: As for :func:`parse_path`.
+    :return: The first fault; empty if there is none.
+    """
+    for path in paths:
+        part = message
+        for step in parse_path(path):
+            if isinstance(step, int):
+                if step >= len(part):
+                    break
+                part = part[step]
+            elif hasattr(part, step):
+                part = getattr(part, step)
+            else:
+                kind = getattr(part, '__msgtype__', type(part).__name__)
+                known = [name for name in getattr(part, '__dataclass_fields__', ())
+                         if not name.startswith('_')]
+                return (
+                    f'found the path {path!r}, but {printable(kind)} has no field {step!r}' + (
+                        f'; {nearest(step, known)}' if known else ''))
+    return ''

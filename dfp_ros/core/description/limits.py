@@ -25,6 +25,8 @@ from dfp_ros.core.description.limit_check import (
     speed_fault,
 )
 from dfp_ros.core.description.yaml_section import Section
+from dfp_ros.core.text.errors import near_names
+from dfp_ros.core.text.printable import quoted
 from dfp_ros.core.units import read_unit
 
 URDF = 'urdf'
@@ -77,7 +79,9 @@ def read_field_limits(section: Section, size: int, unit: str = '') -> FieldLimit
     if 'velocity' in keys:
         velocity = URDF if keys['velocity'].is_text else _read_amounts(
             keys['velocity'], size, reach)
-    for key in ('position', 'velocity'):
+    for key, wanted in (('position', 'low and high, in numbers,'), ('velocity', 'numbers')):
+        if key in keys and keys[key].is_text and not near_names(found := keys[key].text(), [URDF]):
+            raise keys[key].error(f'found the text {quoted(found)}, expected {wanted} or {URDF}')
         if key in keys and keys[key].is_text:
             keys[key].choice([URDF])
     acceleration = _read_amounts(keys['acceleration'], size) if 'acceleration' in keys else None

@@ -185,9 +185,14 @@ def require_fit(spec: PolicySpec, robot: RobotDescription) -> None:
     """
     owner = f'robot {robot.name!r}'
     entries = [entry for topic in robot.commands for entry in topic.entries]
-    # Action fields find their topic by name, so their order is the policy's.
+    # Action fields find their topic by name, so their order is the policy's. One that the policy
+    # does not have is likely to be the one that the robot does not have, and stands in its place.
     order = {member.name: i for i, member in enumerate(spec.action)}
-    entries.sort(key=lambda entry: order.get(entry.action, len(order)))
+    free = iter([order[name] for name in order if all(each.action != name for each in entries)])
+    for entry in entries:
+        if entry.action not in order:
+            order[entry.action] = next(free, len(spec.action))
+    entries.sort(key=lambda entry: order[entry.action])
     require_equal_fields(
         spec, [(entry.name, entry.size) for entry in robot.observation],
         [(entry.action, entry.size) for entry in entries], owner,

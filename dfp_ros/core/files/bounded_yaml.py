@@ -57,13 +57,13 @@ def compose_yaml(
     try:
         loader = _Loader(text, most_values)
     except yaml.YAMLError as error:
-        raise YamlError(f'found text that is not YAML: {error}') from error
+        raise _not_yaml(error) from error
     try:
         node: yaml.Node | None = loader.get_single_node()
     except YamlError:
         raise
     except yaml.YAMLError as error:
-        raise YamlError(f'found text that is not YAML: {error}') from error
+        raise _not_yaml(error) from error
     except (ValueError, ArithmeticError) as error:
         # Characters that do not exist, such as \UFFFFFFFF.
         raise YamlError(f'found text that is not YAML: {error}', loader.line + 1) from error
@@ -83,8 +83,27 @@ def convert_node(node: yaml.Node) -> Any:
     try:
         return yaml.constructor.SafeConstructor().construct_document(node)
     except Exception as error:  # PyYAML raises IndexError for an empty !!int, and others alike
-        raise ValueError(f'{error}' if isinstance(error, yaml.YAMLError) else (
+        raise ValueError(_fault(error) if isinstance(error, yaml.YAMLError) else (
             f'found a value that its tag does not allow ({type(error).__name__})')) from error
+
+
+def _not_yaml(error: yaml.YAMLError) -> YamlError:
+    """Explain why a text is not YAML, in one line, and where."""
+    mark = getattr(error, 'problem_mark', None)
+    return YamlError(
+        f'found text that is not YAML: {_fault(error)}', None if mark is None else mark.line + 1)
+
+
+def _fault(error: yaml.YAMLError) -> str:
+    """Explain an error of PyYAML in one line: its own text has several, with an excerpt."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem is None:
+        return ' '.join(str(error).split())
+    context, begun = error.context, error.context_mark
+    if context and begun is not None:
+        context += f' that begins in line {begun.line + 1}'
+    hint = '; indent by spaces, not by tabs' if r"'\t'" in error.problem else (
+        '; a key needs a space after its colon' if "expected ':'" in error.problem else '')
+    return ': '.join(part for part in (context, error.problem) if part) + hint
 
 
 def require_short(node: yaml.Node) -> None:

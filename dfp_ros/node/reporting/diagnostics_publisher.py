@@ -23,6 +23,7 @@ from rclpy.node import Node
 
 from dfp_ros.node.loop.ticker import Ticker
 from dfp_ros.node.reporting.diagnostics import diagnose, Situation
+from dfp_ros.node.reporting.subscriber_monitor import SubscriberMonitor
 from dfp_ros.node.ros.qos_monitor import QosMonitor
 
 # Statistics first, the message half a period later: a tick that becomes due waits for one of them.
@@ -47,6 +48,7 @@ class DiagnosticsPublisher:
         self._ticker = ticker
         self._facts = facts
         self._watch = watch
+        self._subscribers = SubscriberMonitor(node)
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # Wall time, as simulated time may stand still, which has to be reported.
         self._timer = node.create_timer(
@@ -68,8 +70,9 @@ class DiagnosticsPublisher:
             facts, self._node.get_clock().now().nanoseconds))
         sources = ticker.loop.robot.sources
         missing = [sources[each].topic for each in ticker.store.missing if ticker.is_active]
-        report.status.append(self._watch.status(
-            name, [*missing, *facts.get('unheard', '').split()]))
+        unheard = facts.get('unheard', '').split()
+        self._subscribers.advance(unheard if ticker.is_active else ())
+        report.status.append(self._watch.status(name, [*missing, *unheard]))
         self._publisher.publish(report)
 
     def close(self) -> None:

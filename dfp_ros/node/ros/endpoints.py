@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,17 +85,21 @@ def publisher_names(node: Node, topic: str) -> list[str]:
     return [_name(info) for info in node.get_publishers_info_by_topic(topic)]
 
 
-def similar_topics(node: Node, topic: str, type_name: str) -> tuple[str, ...]:
+def similar_topics(
+        node: Node, topic: str, type_name: str,
+        count: Callable[[str], int] | None = None) -> tuple[str, ...]:
     """
     List other topics of a type that have a publisher.
 
     :param node: The node that sees the ROS graph.
     :param topic: The topic's full name.
     :param type_name: The message type.
+    :param count: Counts the ends that are wanted instead, such as ``node.count_subscribers``.
     """
+    count = count or node.count_publishers
     return tuple(
         name for name, types in node.get_topic_names_and_types()
-        if type_name in types and name != topic and node.count_publishers(name))
+        if type_name in types and name != topic and count(name))
 
 
 def namesakes(node: Node, topic: str, type_name: str) -> str:

@@ -52,6 +52,7 @@ from dfp_ros.tools.episodes.policy_watch import PolicyWatch, RowReader
 from dfp_ros.tools.episodes.robot_time import RobotTime
 from dfp_ros.tools.episodes.service_call import (
     Answer,
+    how_to_resume,
     PolicyServices,
     ReleasedReset,
     ServiceCall,
@@ -112,7 +113,8 @@ class EpisodeManagerNode(Node):
         self.end_reason = ''
         self._machine = EpisodeMachine(settings.rules)
         self._statistics = EpisodeStatistics(settings.window)
-        self._watch = PolicyWatch(settings.policy_node)
+        self._watch = PolicyWatch(
+            self.resolve_service_name(f'{settings.policy_node}/stop').rpartition('/')[0])
         self._node_clock = NodeClock(self)
         self._robot_time = RobotTime(self)
         self._keys: OperatorKeys | None = None
@@ -153,9 +155,8 @@ class EpisodeManagerNode(Node):
         self._apply(Event.END, 'the episode manager ended')
         if not was_held and self._wait_until_held():
             self.get_logger().info(
-                'the robot is stopped; `ros2 service call '
-                f'{self._settings.policy_node}/resume std_srvs/srv/Trigger` lets the policy '
-                'continue')
+                f'the robot is stopped; {how_to_resume(self, self._settings.policy_node)} lets '
+                'the policy continue')
 
     def suspend(self) -> None:
         """Stop the robot before the process is suspended: it could not end the episode then."""

@@ -127,6 +127,17 @@ class ServiceCall:
         return f'not found as {full}; start the node that offers it'
 
 
+def how_to_resume(node: Node, name: str) -> str:
+    """
+    Return the command line that releases the robot, from a terminal in any namespace.
+
+    :param node: A node, which resolves the name.
+    :param name: The policy node's name.
+    """
+    return (
+        f'`ros2 service call {node.resolve_service_name(f"{name}/resume")} std_srvs/srv/Trigger`')
+
+
 class PolicyServices:
     """
     Clients of a policy node's ``~/stop``, ``~/reset`` and ``~/resume``, and of its transitions.
@@ -145,6 +156,15 @@ class PolicyServices:
     def full_name(self) -> str:
         """Return the policy node's full name."""
         return self._node.resolve_service_name(f'{self._name}/stop').rpartition('/')[0]
+
+    def explain_missing(self) -> str:
+        """Explain that there is no such node, with the policy nodes that there are."""
+        offered = {name for name, _ in self._node.get_service_names_and_types()}
+        others = sorted(
+            name for name in {each.rpartition('/')[0] for each in offered}
+            if all(f'{name}/{word}' in offered for word in ('promote', 'rollback', *WORDS)))
+        return f'not found as {self.full_name}' + (
+            f'; there is {listed(others)}' if others else '')
 
     @property
     def is_offered(self) -> bool:

@@ -115,8 +115,8 @@ class RobotEvaluator:
         while self._reports.status is None or not self._policy.is_offered:
             if time.monotonic() > deadline:
                 raise EvaluationError(
-                    f'policy node {self._plan.policy_node!r}: not found; start it, or name '
-                    'another one with --policy-node')
+                    f'policy node {self._plan.policy_node!r}: {self._policy.explain_missing()}; '
+                    'start it, or name another one with --policy-node')
             self._spin()
             if self._is_ending():
                 raise Ended('interrupted')

@@ -37,6 +37,7 @@ from dfp_ros.core.text.printable import printable
 from dfp_ros.node.parameters.files import own_words
 from dfp_ros.node.process.end_requests import collected_signals
 from dfp_ros.node.ros.start import join
+from dfp_ros.tools.episodes.service_call import how_to_resume
 from dfp_ros.tools.evaluation.evaluator import Ended, RobotEvaluator
 from dfp_ros.tools.evaluation.plan import Plan
 from dfp_ros.tools.evaluation.result import EvaluationError, read_evaluation, RobotEvaluation
@@ -130,6 +131,7 @@ def _evaluate(asked: argparse.Namespace, args: list[str] | None, signals: list[i
         _complain(error)
         return 2
     node, suspension = rclpy.create_node('evaluate_on_robot'), Suspension()
+    resume = how_to_resume(node, asked.policy_node)
     with OperatorKeys() as keys:
         evaluator = RobotEvaluator(
             node, Plan(asked.episodes, asked.seconds, asked.scene, asked.settle, asked.release,
@@ -155,13 +157,13 @@ def _evaluate(asked: argparse.Namespace, args: list[str] | None, signals: list[i
             rclpy.try_shutdown()
     if evaluation is None:
         return 2
-    return _report(evaluation, asked, is_stopped, evaluator)
+    return _report(evaluation, asked, resume if is_stopped else '', evaluator)
 
 
 def _report(
-        evaluation: RobotEvaluation, asked: argparse.Namespace, is_stopped: bool,
+        evaluation: RobotEvaluation, asked: argparse.Namespace, resume: str,
         evaluator: RobotEvaluator) -> int:
-    """Write and print the result."""
+    """Write and print the result; how to resume is empty if the robot is not stopped."""
     _say(evaluation.sentence())
     try:
         evaluation.write(asked.out)
@@ -173,13 +175,11 @@ def _report(
         return 1
     if evaluator.is_released:
         _say('the policy node is inactive, and sends no commands until it is activated')
-    elif is_stopped:
-        _say(
-            f'the robot is stopped; `ros2 service call {asked.policy_node}/resume '
-            'std_srvs/srv/Trigger` lets the policy continue')
+    elif resume:
+        _say(f'the robot is stopped; {resume} lets the policy continue')
     else:
         _complain('the policy node did not answer: check the robot')
-    return 0 if evaluation.is_complete and is_stopped else 1
+    return 0 if evaluation.is_complete and resume else 1
 
 
 def _say(text: str) -> None:

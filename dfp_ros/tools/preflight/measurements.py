@@ -153,6 +153,7 @@ class CommandFigures:
     :param subscribers: Subscribers of the topic.
     :param others: Nodes that also publish on it.
     :param unlimited: Quantities without a limit, for example ``the velocity of arm_position``.
+    :param similar: Other topics of the same type that have a subscriber.
     """
 
     name: str
@@ -161,6 +162,7 @@ class CommandFigures:
     subscribers: tuple[Endpoint, ...] = ()
     others: tuple[str, ...] = ()
     unlimited: tuple[str, ...] = ()
+    similar: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

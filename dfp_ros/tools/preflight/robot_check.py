@@ -118,6 +118,8 @@ def find_commands(node: Node, robot: RobotDescription) -> tuple[CommandFigures, 
     :param robot: The robot description.
     """
     found = []
+    own = {
+        node.resolve_topic_name(private.topic) for private in private_topics(robot).commands}
     for command, private in zip(
             robot.commands, private_topics(robot).commands, strict=True):
         topic = node.resolve_topic_name(command.topic)
@@ -134,7 +136,9 @@ def find_commands(node: Node, robot: RobotDescription) -> tuple[CommandFigures, 
                 end.node for end in publishers_of(node, topic, command.type, offered))
         found.append(CommandFigures(
             command.name, topic, command.action or command.type, servers, others,
-            tuple(text for entry in command.entries for text in unlimited(command, entry))))
+            tuple(text for entry in command.entries for text in unlimited(command, entry)),
+            tuple(name for name in similar_topics(
+                node, topic, command.type, node.count_subscribers) if name not in own)))
     return tuple(found)
 
 

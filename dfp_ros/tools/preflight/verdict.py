@@ -253,7 +253,9 @@ def _judge_command(command: CommandFigures) -> Iterator[Remark]:
     taken = [end for end in command.subscribers if not end.problem]
     if not command.subscribers:
         yield Remark(Level.FAIL, about, (
-            'it has no subscriber; start the controller, or remap the topic'))
+            'it has no subscriber; start the controller, or remap the topic' + (
+                f'; {nearest(command.topic, command.similar)} (same type)'
+                if command.similar else '')))
     for end in command.subscribers:
         if end.problem:
             yield Remark(Level.WARN if taken else Level.FAIL, about, (

@@ -105,6 +105,12 @@ def test_shipped_description_fits_cube_single() -> None:
      'commands.effector.fields[1]', "the key 'measured' is missing: a velocity is kept within"),
     ('        limit: 6.0', '        limits: {velocity: urdg}',
      'commands.effector.fields[1].limits.velocity', "did you mean 'urdf'?"),
+    ('        limit: 6.0', '        limits: {velocity: "0,3"}',
+     'commands.effector.fields[1].limits.velocity',
+     "found the text '0,3', expected numbers or urdf"),
+    ('        limit: 6.0', '        limits: {position: "-1 to 1"}',
+     'commands.effector.fields[1].limits.position',
+     "found the text '-1 to 1', expected low and high, in numbers, or urdf"),
     ('        limit: 6.0', '        limits: {velocity: urdf}',
      'commands.effector.fields[1]', 'limits from the URDF, but no joint names'),
     ('        limit: 6.0', '        limits: {position: {low: 1, high: 1}}',
@@ -186,6 +192,31 @@ def test_how_a_source_is_taken(tmp_path: Path) -> None:
     assert gripper.qos == Reception('best_effort', 'volatile', 5)
 
 
+@pytest.mark.parametrize(('first', 'second', 'message'), [
+    ('indices: [0, 1]', 'indices: [1]', '.fields[1]: data[1] is given a second time; give'),
+    ('indices: [0, 1]', 'indices: [3]', ': data[2] is given by no field, and must not be'),
+    ('indices: [1, 2]', 'indices: [3]', ': data[0] is given by no field, and must not be'),
+])
+def test_each_number_of_a_command_is_given_once(
+        tmp_path: Path, first: str, second: str, message: str) -> None:
+    """By one field: the node, the recorder and the conversion refuse the same descriptions."""
+    path, text = tmp_path / 'robot.yaml', (ROOT / 'config' / 'ur5e_cube.yaml').read_text()
+    path.write_text(text[:text.index('\ncommands:')] + f"""
+commands:
+  rates:
+    topic: rates
+    type: std_msgs/msg/Float64MultiArray
+    kind: velocity
+    stop: zero
+    fields:
+      - {{action: two, unit: rad/s, path: data, {first}, limit: 1.0}}
+      - {{action: one, unit: rad/s, path: data, {second}, limit: 1.0}}
+""")
+    with pytest.raises(DescriptionError) as caught:
+        load_robot_description(path)
+    assert f'commands.rates{message}' in str(caught.value)
+
+
 def test_line_number(tmp_path: Path) -> None:
     """The line in the message is the line in the file."""
     path = description(tmp_path, '    source: arm', '    source: leg')
@@ -225,6 +256,8 @@ def test_missing_file(tmp_path: Path) -> None:
     ('unit: 0.1 m', 'unit: m', "effector_position is in 'm', policy 'test' was trained with "
      "'0.1 m'"),
     ('unit: m/s', 'unit: mm/s\n        scale: 0.001', "effector_linear_velocity is in 'mm/s'"),
+    ('- action: effector_linear_velocity', '- action: effector_velocity',
+     r'effector_linear_velocity \(3\), robot .* effector_velocity \(3\)'),
     ('- action: gripper_rate', '- action: gripper_speed', r'gripper_rate \(1\), robot .* '
      r'gripper_speed \(1\)'),
 ])

@@ -68,6 +68,30 @@ def test_yaml_that_means_no_good(tmp_path: Path, text: str, message: str) -> Non
     assert len(str(caught.value)) < len(str(path)) + 400
 
 
+@pytest.mark.parametrize(('old', 'new', 'message'), [
+    ('    max_age:', '\tmax_age:', "found character '\\t' that cannot start any token; indent by "
+     'spaces, not by tabs'),
+    ('    max_age: ', '    max_age:', 'a key needs a space after its colon'),
+    ('robot: ur5e_cube', 'robot: "ur5e_cube', 'found unexpected end of stream'),
+    ('components: [x, y, z]', 'components: [x, y, z', "expected ',' or ']'"),
+    ('robot: ur5e_cube', 'robot: \x07', 'unacceptable character #x0007'),
+])
+def test_slips_of_yaml(tmp_path: Path, old: str, new: str, message: str) -> None:
+    """One line, with the number of the line and what is wrong there."""
+    path = tmp_path / 'robot.yaml'
+    assert old in SHIPPED
+    path.write_text(SHIPPED.replace(old, new, 1))
+    with pytest.raises(DescriptionError) as caught:
+        load_robot_description(path)
+    text = str(caught.value)
+    assert '\n' not in text
+    assert 'unicode string' not in text or new.endswith('\x07')
+    assert message in text
+    assert re.match(rf'{re.escape(str(path))}(:\d+)?: found text that is not YAML: ', text)
+    if '\x07' not in new:
+        assert text.startswith(f'{path}:')
+
+
 def test_half_characters(tmp_path: Path) -> None:
     """Bytes that are no UTF-8 have no description."""
     (tmp_path / 'robot.yaml').write_bytes(b'robot: \xff')

@@ -456,7 +456,7 @@ def test_a_signal_stops_the_robot_first(policy: Path, number: int) -> None:
         cell.cell.wait_for_stop()
         output = cell.process.output
         assert 'episode 1: ABANDONED' in output
-        assert 'the robot is stopped; ' in output
+        assert 'the robot is stopped; `ros2 service call /dfp_policy/resume ' in output
         assert 'Traceback' not in output
         assert cell.heard == ['start']
 

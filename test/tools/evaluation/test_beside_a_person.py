@@ -85,6 +85,25 @@ def test_the_robot_is_held_between_episodes_whoever_releases_it(
             node.leave()
 
 
+def test_a_robot_in_a_namespace(moving: Path, tmp_path: Path) -> None:
+    """The command that releases it works in any terminal; a forgotten namespace is named."""
+    domain = free_domain()
+    with NodeProcess('dfp_ros.policy_node', domain, '--ros-args', '-r', '__ns:=/left', *arguments(
+            moving, latency_share=10.0)), Peer(domain) as peer:
+        path = tmp_path / 'a.json'
+        counting = ('dfp_ros.tools.evaluation.main', domain, '--out', str(path))
+        with NodeProcess(*counting) as other:
+            assert other.process.wait(120) == 2
+            assert 'not found as /dfp_policy; there is /left/dfp_policy; start' in other.output
+        with NodeProcess(*counting, '--ros-args', '-r', '__ns:=/left') as named:
+            peer.wait_for(lambda: path.is_file())
+            assert named.stop(signal.SIGINT) == 1, named.output
+            command = named.output.partition('ros2 service call ')[2].split()
+        assert command[1] == 'std_srvs/srv/Trigger`'
+        # `ros2 service call` resolves a name as any node does that is in no namespace.
+        assert peer.call(Trigger, command[0]).success
+
+
 def test_a_stop_by_a_person_is_not_resumed_with_the_next_scene(
         moving: Path, tmp_path: Path) -> None:
     """The episode does not count, the scene is not prepared, and the person's ~/resume goes on."""

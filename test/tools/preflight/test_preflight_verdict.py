@@ -80,6 +80,8 @@ def test_nothing_wrong() -> None:
     (source(offset=-0.5, smallest_offset=-0.6), 'source arm (/joint_states)',
      'its stamps are 0.5 s after their arrival'),
     (command(subscribers=()), 'command effector (/twist_command)', 'it has no subscriber'),
+    (command(subscribers=(), similar=('/servo/twist', '/left/twist_command')),
+     'command effector (/twist_command)', "; did you mean '/left/twist_command'? (same type)"),
     (command(subscribers=(DEAF,)), 'command effector (/twist_command)',
      'nothing gets to /other: requested reliable, offered best_effort'),
     (good(ticks=0), 'rate 50 Hz', 'there was no tick in 5 s'),

@@ -29,10 +29,11 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from dfp_ros.core.control.decision import Decision, State
 from dfp_ros.core.control.decision_row import DecisionRow
 from dfp_ros.core.description.observation import read_observation
-from dfp_ros.core.description.robot import RobotDescription
+from dfp_ros.core.description.robot import load_robot_description, RobotDescription
 from dfp_ros.core.description.yaml_section import read_yaml
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.safety.reasons import Reason
+from testing import ROOT
 from testing.fixtures.bags import (
     ARRAY,
     array,
@@ -145,6 +146,28 @@ def test_messages_in_another_frame_are_no_steps(tmp_path: Path) -> None:
     assert not report.problems
     with pytest.raises(DataError, match='source unreadable.*cube_0.*world.*table'):
         convert([bag], described('table'), Options(0.05, LAYOUT))
+
+
+@pytest.mark.parametrize(('old', 'new', 'where', 'message'), [
+    ('path: pose.position\n', 'path: pose.positon\n', 'observation[',
+     "'pose.positon.x', but geometry_msgs/msg/Pose has no field 'positon'; did you mean 'posi"),
+    ('components: [x, y, z]', 'components: [x, y, t]', 'observation[',
+     "'pose.position.t', but geometry_msgs/msg/Point has no field 't'; known: x, y, z"),
+    ('path: twist.angular.z\n', 'path: twist.angula.z\n',
+     'commands.effector.fields[1]: cannot be read from ',
+     "'twist.angula.z', but geometry_msgs/msg/Twist has no field 'angula'; did you mean 'ang"),
+])
+def test_a_field_that_messages_do_not_have(
+        tmp_path: Path, old: str, new: str, where: str, message: str) -> None:
+    """The line of the field, its path, and the nearest name."""
+    text, bag = (ROOT / 'config' / 'ur5e_cube.yaml').read_text(), tmp_path / 'bag'
+    assert old in text
+    (tmp_path / 'robot.yaml').write_text(text.replace(old, new))
+    write_bag(bag, demonstration(10))
+    with pytest.raises(DataError) as caught:
+        convert([bag], load_robot_description(tmp_path / 'robot.yaml'), Options(0.05, LAYOUT))
+    assert f': {where}' in str(caught.value)
+    assert f'found the path {message}' in str(caught.value)
 
 
 def test_stamps_that_go_back(tmp_path: Path) -> None:

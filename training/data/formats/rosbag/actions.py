@@ -24,6 +24,7 @@ import numpy as np
 
 from dfp_ros.core.command.action_scale import ActionScale
 from dfp_ros.core.description.commands import CommandEntry, CommandTopic, JOINT_NAMES, TRAJECTORY
+from dfp_ros.core.description.field_path import path_fault
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.rotations import COMMAND_ENCODINGS
 from dfp_ros.core.text.numbers import all_shown
@@ -146,9 +147,11 @@ def read_command(topic: CommandTopic, message: Any) -> dict[str, np.ndarray]:
         try:
             numbers = np.array(_read_numbers(topic, entry, message), np.float64)
         except AttributeError as error:
+            names = entry.components or ('xyzw' if entry.rotation else ())
+            leaves = [f'{entry.path}.{name}' for name in names] or [entry.path]
             raise DataError(
-                f'{entry.where}: cannot be read from {topic.type} on {topic.topic}: {error}'
-            ) from error
+                f'{entry.where}: cannot be read from {topic.type} on {topic.topic}: '
+                f'{path_fault(message, leaves) or error}') from error
         except CommandError as error:
             raise CommandError(f'{topic.topic}: {error}') from error
         if not np.isfinite(numbers).all():

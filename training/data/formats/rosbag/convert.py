@@ -29,6 +29,7 @@ from typing import Any, Literal, TypeAlias
 
 from dfp_ros.core.control.decision_row import read_decision
 from dfp_ros.core.control.episode_marks import TOPIC
+from dfp_ros.core.description.field_path import path_fault
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.description.sources import RECEIVE
 from dfp_ros.core.files.digest import sha256
@@ -238,8 +239,10 @@ def _events(
                 try:
                     sample = read(message, time)
                 except AttributeError as error:
-                    raise DataError(
-                        f'{bag.path}: {topic}: {robot.sources[name].where}: {error}') from error
+                    raise DataError(f'{bag.path}: {topic}: ' + next(
+                        (f'{reading.where}: {fault}' for reading in robot.readings(name)
+                         if (fault := path_fault(message, reading.leaves))),
+                        f'{robot.sources[name].where}: {error}')) from error
                 if sample is not None:
                     yield Event('sample', name, time, sample)
         elif topic in commands:
