@@ -12,10 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-The whole test suite, in two pytest sessions side by side, of two processes each.
+The whole test suite, in two pytest sessions side by side, of several processes each.
 
-Tests that run nodes mostly wait; those that learn, simulate or lint keep a processor busy. So the
-latter run in the time that the former leave (SCHED_IDLE).
+Tests that run nodes mostly wait, so there are three of these processes; those that learn, simulate
+or lint keep a processor busy. So the latter run in the time that the former leave (SCHED_IDLE).
 
 Some of the former are about real time, which a machine that stalls cannot give. The few that fail
 beside others are printed with their errors, and tried once more, alone; the suite passes only if
@@ -48,7 +48,8 @@ BUSY = (
 SHARED = 'DFP_ROS_TESTS_SHARED'
 _PYTEST = (
     sys.executable, '-m', 'pytest', '-m', 'not long', '--durations=25', '--durations-min=5')
-_BESIDE = ('-n', '2', '--dist', 'loadgroup', '--no-loadscope-reorder', '--max-worker-restart=0')
+_BESIDE = ('--dist', 'loadgroup', '--no-loadscope-reorder', '--max-worker-restart=0')
+_NODES, _BUSY = ('-n', '3', *_BESIDE), ('-n', '2', *_BESIDE)
 _NICE = 19
 # pytest's exit statuses if tests failed, and if no test was chosen.
 _FAILED, _NOTHING = 1, 5
@@ -73,7 +74,7 @@ def main(arguments: list[str]) -> int:
             give_way(busy.process.pid)
             cache = Path(shared) / 'cache'
             status = run(
-                'test', *_BESIDE, '-o', f'cache_dir={cache}',
+                'test', *_NODES, '-o', f'cache_dir={cache}',
                 *(f'--ignore={path}' for path in BUSY))
             statuses = {busy.process.wait()}
         if status == _FAILED:
@@ -130,7 +131,7 @@ class Beside:
         """Start it."""
         self._output = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [*_PYTEST, *_BESIDE, *paths], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self._output,
+            [*_PYTEST, *_BUSY, *paths], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self._output,
             stderr=subprocess.STDOUT)
         print(f'beside this, with its output at the end: {" ".join(paths)}', flush=True)
 
