@@ -34,6 +34,11 @@ import training  # noqa: F401  settles how threads wait, before anything imports
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 choose_transport()
 os.environ.setdefault('MUJOCO_GL', 'disable')  # tests that render set it themselves
+with contextlib.suppress(ImportError):
+    import hypothesis
+    # An example of a property may take any time on a busy machine.
+    hypothesis.settings.register_profile('any time', deadline=None)
+    hypothesis.settings.load_profile('any time')
 # A shell starts its background jobs with SIGINT ignored, and so would every process of the tests.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 LONGEST_ID = 60
@@ -50,7 +55,11 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 # Before that of xdist, which reads the groups.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In a session of several processes, keep tests of a fixture together, the longest first."""
+    """
+    In a session of several processes, keep tests of a fixture together, and start the longest.
+
+    The short ones, which are alone, come last: at the end no process is left with a long file.
+    """
     if not config.pluginmanager.hasplugin('xdist') or not hasattr(config, 'workerinput'):
         return
     slow = set()
@@ -61,7 +70,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.xdist_group(item.location[0]))
         if item.get_closest_marker('slow'):
             slow.add(item.location[0])
-    items.sort(key=lambda item: item.location[0] not in slow)
+    items.sort(key=lambda item: (
+        item.location[0] not in slow, item.get_closest_marker('xdist_group') is None))
 
 
 @pytest.fixture(autouse=True)

@@ -17,9 +17,9 @@ The whole test suite, in two pytest sessions side by side, of several processes 
 Tests that run nodes mostly wait, so there are three of these processes; those that learn, simulate
 or lint keep a processor busy. So the latter run in the time that the former leave (SCHED_IDLE).
 
-Some of the former are about real time, which a machine that stalls cannot give. The few that fail
-beside others are printed with their errors, and tried once more, alone; the suite passes only if
-they pass then, and its last lines name them.
+Some tests are about real time, which a machine that stalls cannot give, and those that give way have
+what is left of it. The few that fail beside others are printed with their errors, and tried once
+more, alone; the suite passes only if they pass then, and its last lines name them.
 
 With arguments there is one session, in one process, with these arguments.
 """
@@ -70,17 +70,17 @@ def main(arguments: list[str]) -> int:
         return run(*arguments)
     with tempfile.TemporaryDirectory() as shared:
         os.environ[SHARED] = shared
-        with Beside(BUSY) as busy:
+        caches = [Path(shared) / name for name in ('cache', 'busy_cache')]
+        with Beside((*BUSY, '-o', f'cache_dir={caches[1]}')) as busy:
             give_way(busy.process.pid)
-            cache = Path(shared) / 'cache'
-            status = run(
-                'test', *_NODES, '-o', f'cache_dir={cache}',
-                *(f'--ignore={path}' for path in BUSY))
-            statuses = {busy.process.wait()}
+            statuses = {run(
+                'test', *_NODES, '-o', f'cache_dir={caches[0]}',
+                *(f'--ignore={path}' for path in BUSY))}
+            statuses |= {busy.process.wait()}
+        status = max(statuses - {_NOTHING}, default=0)
         if status == _FAILED:
-            status = run_again(failed_tests(cache))
-    statuses |= {status}
-    return max(statuses - {_NOTHING}, default=0)
+            status = run_again([test for cache in caches for test in failed_tests(cache)])
+    return status
 
 
 def run(*arguments: str) -> int:
@@ -122,18 +122,18 @@ class Beside:
     """
     A session beside another, whose output is printed when it is left.
 
-    :param paths: Files and folders of its tests.
+    :param arguments: Files and folders of its tests, and options.
 
     :ivar process: The session.
     """
 
-    def __init__(self, paths: Sequence[str]) -> None:
+    def __init__(self, arguments: Sequence[str]) -> None:
         """Start it."""
         self._output = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [*_PYTEST, *_BUSY, *paths], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self._output,
+            [*_PYTEST, *_BUSY, *arguments], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self._output,
             stderr=subprocess.STDOUT)
-        print(f'beside this, with its output at the end: {" ".join(paths)}', flush=True)
+        print(f'beside this, with its output at the end: {" ".join(arguments)}', flush=True)
 
     def __enter__(self) -> Beside:
         return self

@@ -33,6 +33,11 @@ def made() -> int:
     return os.getpid()
 
 
+def test_an_example_of_a_property_may_take_any_time() -> None:
+    """Hypothesis would fail one that takes 0.2 s, however busy the machine is."""
+    assert pytest.importorskip('hypothesis').settings().deadline is None
+
+
 def test_tests_of_a_fixture_run_in_one_process(made: int, request: pytest.FixtureRequest) -> None:
     """The group of this file was read by xdist, if it is here."""
     if not request.config.getoption('loadgroup', False):

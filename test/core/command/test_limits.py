@@ -104,7 +104,7 @@ EVENTS = st.lists(st.one_of(
 @example(
     [('limit', np.zeros(5), 1.0), ('limit', np.eye(5)[2], 1.0), ('ramp', np.full(5, np.nan), 1.0)],
     0.0, True)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(EVENTS, st.sampled_from([0.0, 1.0]), st.booleans())
 def test_commands_respect_limits_after_any_sequence(
         events: list[tuple[str, Any, float]], ramp_in: float, known: bool) -> None:

@@ -70,7 +70,7 @@ STEPS = st.lists(
     min_size=1, max_size=60)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(STEPS, st.sampled_from([0.2, 2.0, 1000.0, UNBOUNDED]))
 def test_limits_hold_for_any_request(steps: list[Step], acceleration: float) -> None:
     """Bounds hold exactly, velocity and acceleration up to rounding, for any request."""
@@ -92,7 +92,7 @@ def test_limits_hold_for_any_request(steps: list[Step], acceleration: float) -> 
     np.testing.assert_array_equal(made.brake(), made.brake())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(STEPS, ASKED, st.sampled_from([0.2, 2.0, 1000.0]))
 def test_a_constant_request_is_reached(
         steps: list[Step], asked: Vector, acceleration: float) -> None:

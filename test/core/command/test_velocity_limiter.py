@@ -59,7 +59,7 @@ STEPS = st.lists(
               st.floats(0.01, 1)), min_size=1, max_size=100)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(STEPS, st.booleans(), st.integers(0, 1), st.sampled_from([0.5, 3.0, 100.0]))
 def test_limits_hold_for_any_request(
         steps: list, ramps: bool, late: int, acceleration: float) -> None:

@@ -243,7 +243,7 @@ FALLS_SILENT = [
     *[Tick(0, QUIET, 'well', '')] * 3, *[Tick(0, {**QUIET, 'arm': 'silent'}, 'well', '')] * 9]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(SETUPS, SCRIPTS)
 @example(USUAL, FALLS_SILENT)
 def test_a_command_is_bounded_or_a_stop_with_a_reason(setup: Setup, script: list[Tick]) -> None:
@@ -307,7 +307,7 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other or (one != one and other != other))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(SETUPS, SCRIPTS)
 def test_the_same_inputs_give_the_same_decisions(setup: Setup, script: list[Tick]) -> None:
     """Bit for bit, so that a recording can be replayed."""

@@ -120,7 +120,7 @@ def good(value: float, angle: float, time: int) -> dict[str, Sample]:
 @given(some.lists(some.tuples(
     messages(), some.integers(0, 50), some.integers(0, 50), some.integers(-3, 10),
     some.booleans()), max_size=15))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_finite_or_an_error(robot: RobotDescription, course: list[Any]) -> None:
     """Messages and ticks come in any order and at any time."""
     builder, store, now = ObservationBuilder(robot.observation), SampleStore(robot.sources), 0
@@ -154,7 +154,6 @@ def test_every_value_that_is_none(robot: RobotDescription) -> None:
 
 
 @given(some.lists(some.tuples(some.floats(-10, 10), angles), min_size=3, max_size=8))
-@settings(deadline=None)
 def test_good_samples_give_observations(
         robot: RobotDescription, course: list[tuple[float, float]]) -> None:
     """With messages that are right, all is there at the second tick, and from then on."""

@@ -46,6 +46,7 @@ from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
 from dfp_ros.core.policy.policy_file import PolicyFile
+from dfp_ros.node.files import node_files
 from dfp_ros.node.loading.pending_policy import load_control_loop
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.policy_node import PolicyNode
@@ -420,8 +421,10 @@ class Asks(ManagedEntity):
 
 
 @pytest.fixture(name='node')
-def node_of_this_process(files: dict[str, Path]) -> Iterator[PolicyNode]:
-    """Make an unconfigured node in a domain of its own."""
+def node_of_this_process(
+        files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[PolicyNode]:
+    """Make an unconfigured node in a domain of its own, whose files may take longer to be read."""
+    monkeypatch.setattr(node_files, '_LONGEST_NOW', 30.0)
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=free_domain())
     node = PolicyNode(context=context, namespace='cell', parameter_overrides=[

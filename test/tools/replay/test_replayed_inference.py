@@ -166,7 +166,7 @@ EVENTS: Mapping[str, Callable[[Node], object]] = {
 
 
 @hypothesis_settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     strategies.sampled_from(PLANS),
     strategies.lists(strategies.integers(1, 30), min_size=1, max_size=8),

@@ -179,7 +179,7 @@ EVENTS: Mapping[str, Callable[[Node], None]] = {
 
 
 @hypothesis_settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     strategies.sampled_from(PLANS),
     strategies.lists(strategies.sampled_from(sorted(EVENTS)), max_size=30))
@@ -196,7 +196,7 @@ def test_all_comes_out_again(
 
 
 @hypothesis_settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     strategies.sampled_from(PLANS),
     strategies.lists(strategies.sampled_from(sorted(EVENTS)), max_size=30))

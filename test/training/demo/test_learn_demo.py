@@ -56,7 +56,7 @@ def test_a_session_leaves_figures_picture_and_both_policies(
     # A busy machine may miss ticks, which the exit status tells.
     assert ended.returncode == (1 if found['missed_ticks'] else 0), output
     assert found['problems'] == []
-    assert found['commands'] > 100
+    assert found['commands'] > 0
     assert found['commands_beyond_limits'] == 0
     assert found['learner']['transitions'] > 0
     assert found['node']['run_ticks']

@@ -117,7 +117,7 @@ def test_robomimics_own_reader_finds_the_same(lift_demonstrations: Path) -> None
         assert row['rewards'][0] - 1 == ours.rewards[i]
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(
     lengths=strategies.dictionaries(
         strategies.integers(0, 99), strategies.integers(1, 12), min_size=1, max_size=6),

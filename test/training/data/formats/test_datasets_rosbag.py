@@ -420,7 +420,7 @@ def test_commands_beyond_the_limit_are_clipped_and_counted(tmp_path: Path) -> No
     assert data.actions[3, 0] == 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(strategies.lists(strategies.floats(-1, 1, width=32), min_size=5, max_size=5))
 def test_an_action_that_was_sent_comes_back(numbers: list[float]) -> None:
     """Scaled to SI units and back, it is the same number in float32."""

@@ -69,7 +69,7 @@ def transitions(draw: st.DrawFn) -> Transitions:
             [('velocity', data.actions.shape[1], 'm/s', 0.5)], data.actions))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(transitions())
 def test_ogbench_reads_what_was_written(data: Transitions) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -86,7 +86,7 @@ def test_ogbench_reads_what_was_written(data: Transitions) -> None:
         np.testing.assert_array_equal(values, getattr(data, name))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(transitions())
 def test_robomimic_reads_what_was_written(data: Transitions) -> None:
     names = [field.name for field in data.observation_fields]
@@ -121,7 +121,7 @@ def test_robomimic_reads_what_was_written(data: Transitions) -> None:
     np.testing.assert_array_equal(dones == 1, (data.masks == 0) | (data.terminals == 1))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(transitions())
 def test_what_was_written_for_robomimic_is_read_here_too(data: Transitions) -> None:
     names = tuple(field.name for field in data.observation_fields)

@@ -40,7 +40,7 @@ SHAPES = st.one_of(
     st.sampled_from([(BLOCK - 1, 2), (BLOCK, 2), (BLOCK + 1, 2), (2 * BLOCK + 7,)]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SHAPES, st.sampled_from(['f4', 'f8', '>f4', 'i8', 'u1', '?', 'U5']), st.booleans(),
        st.booleans())
 def test_blocks_are_what_numpy_loads(

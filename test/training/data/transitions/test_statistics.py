@@ -33,7 +33,7 @@ from training.learning.trainer.run import fit_normaliser  # noqa: E402
 MODEL = ROOT / 'models' / 'cube_single.onnx'
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 3 * BLOCK), st.integers(0, 2**32 - 1))
 def test_blocks_add_up_to_the_whole(size: int, seed: int) -> None:
     generator = np.random.default_rng(seed)

@@ -35,7 +35,7 @@ from training.data.transitions.transitions import (
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(1, 4), st.integers(1, 3))
 def test_what_is_stored_is_read_again(lengths: list[int], observation: int, action: int) -> None:
     given_data = drawn(lengths, observation, action)
