@@ -17,9 +17,9 @@ The whole test suite, in two pytest sessions side by side, of several processes 
 Tests that run nodes mostly wait, so there are three of these processes; those that learn, simulate
 or lint keep a processor busy. So the latter run in the time that the former leave (SCHED_IDLE).
 
-Some tests are about real time, which a machine that stalls cannot give, and those that give way have
-what is left of it. The few that fail beside others are printed with their errors, and tried once
-more, alone; the suite passes only if they pass then, and its last lines name them.
+Some tests are about real time, which a machine that stalls cannot give, and those that give way
+have what is left of it. The few that fail beside others are printed with their errors, and tried
+once more, alone; the suite passes only if they pass then, and its last lines name them.
 
 With arguments there is one session, in one process, with these arguments.
 """
@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as shared:
         os.environ[SHARED] = shared
         caches = [Path(shared) / name for name in ('cache', 'busy_cache')]
-        with Beside((*BUSY, '-o', f'cache_dir={caches[1]}')) as busy:
+        with Beside(BUSY, caches[1]) as busy:
             give_way(busy.process.pid)
             statuses = {run(
                 'test', *_NODES, '-o', f'cache_dir={caches[0]}',
@@ -122,18 +122,19 @@ class Beside:
     """
     A session beside another, whose output is printed when it is left.
 
-    :param arguments: Files and folders of its tests, and options.
+    :param paths: Files and folders of its tests.
+    :param cache: Folder of pytest's cache.
 
     :ivar process: The session.
     """
 
-    def __init__(self, arguments: Sequence[str]) -> None:
+    def __init__(self, paths: Sequence[str], cache: Path) -> None:
         """Start it."""
         self._output = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [*_PYTEST, *_BUSY, *arguments], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self._output,
-            stderr=subprocess.STDOUT)
-        print(f'beside this, with its output at the end: {" ".join(arguments)}', flush=True)
+            [*_PYTEST, *_BUSY, '-o', f'cache_dir={cache}', *paths], cwd=ROOT,
+            stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT)
+        print(f'beside this, with its output at the end: {" ".join(paths)}', flush=True)
 
     def __enter__(self) -> Beside:
         return self
