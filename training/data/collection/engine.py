@@ -44,6 +44,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dfp_ros.core.files.digest import sha256
+from dfp_ros.core.text.say import say
 from training.common.files import atomic_path, write_json
 from training.common.provenance import commit, versions
 from training.data.transitions import npz
@@ -133,7 +134,7 @@ def collect(recipe: Recipe, path: Path, budget: Budget, first: int, workers: int
         'sha256': sha256(whole), 'commit': commit()})
     os.replace(whole, path)
     shutil.rmtree(folder)
-    print(f'{path}: {len(kept)} episodes, {rows} rows')
+    say(f'{path}: {len(kept)} episodes, {rows} rows')
     return len(kept)
 
 
@@ -152,7 +153,7 @@ def _existing(path: Path, wanted: dict[str, Any]) -> int:
             f'{path}: found a file with {differs[0]} {card.get(differs[0])} in '
             f'{path.stem}{CARD}, expected {wanted[differs[0]]}; remove both, or name another '
             '--out')
-    print(f'{path}: exists already, {card["episodes"]} episodes')
+    say(f'{path}: exists already, {card["episodes"]} episodes')
     return int(card['episodes'])
 
 
