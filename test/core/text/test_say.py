@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 import subprocess
 import sys
 
@@ -27,7 +28,7 @@ open({done!r}, 'w').close()
 """
 
 
-def test_a_lost_reader_ends_no_program(tmp_path) -> None:
+def test_a_lost_reader_ends_no_program(tmp_path: Path) -> None:
     """A closed pipe and a full disk, of output and of errors."""
     for redirection in ('1>/dev/full', '2>/dev/full', '1>/dev/full 2>&1', '| true', '2>&1 | true'):
         done = tmp_path / f'done{len(redirection)}'
