@@ -146,7 +146,7 @@ def learn(run: Path, out: Path, settings: LearnerSettings) -> int:
                     state, out / CHECKPOINT, log, on_robot=True) as session:
                 if not state.config.value_weight:
                     tell('value_weight is 0, as in the run: the policy clones the data and what '
-                        'the robot does, and climbs no value; set --value-weight')
+                         'the robot does, and climbs no value; set --value-weight')
                 learner = Learner(out, state, episodes, settings, link, session, tell)
                 learner.catch_up()
                 learner.await_node(asked)
@@ -154,7 +154,7 @@ def learn(run: Path, out: Path, settings: LearnerSettings) -> int:
         finally:
             link.close()
     tell(f'{out}: {result["episodes"]} episodes, {result["transitions"]} transitions, '
-        f'{result["updates"]} updates, {result["swaps"]} swaps, {result["rollbacks"]} rollbacks')
+         f'{result["updates"]} updates, {result["swaps"]} swaps, {result["rollbacks"]} rollbacks')
     if learner.failure:
         return 1
     return 130 if asked() else 0
