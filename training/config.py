@@ -25,6 +25,7 @@ import json
 import math
 from typing import Any, get_args, get_origin, get_type_hints, Literal
 
+from dfp_ros.core.files.bounded_json import JsonError, read_json
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.text.errors import nearest
 from dfp_ros.core.text.printable import listed, printable
@@ -314,7 +315,10 @@ class TrainConfig:
         :raises ConfigError: If a key is unknown, for which the message suggests the nearest known
             one, or a value has another type or is out of its range.
         """
-        values: Any = json.loads(text)
+        try:
+            values = read_json(text, infinite=True)
+        except JsonError as error:
+            raise ConfigError(f'configuration: {error}') from error
         if not isinstance(values, dict):
             raise ConfigError(
                 f'configuration: found {printable(repr(values))}, expected settings by name')

@@ -39,6 +39,7 @@ from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.hung_calls import ended_by_interrupts
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
+from dfp_ros.core.text.say import say
 from dfp_ros.spec import SpecMismatch
 from training.common.disk import WriteError
 from training.common.error_line import error_line
@@ -107,10 +108,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(error_line(error if isinstance(error, WriteError) else (
             f'{asked.out}: cannot be written: {error}')), file=sys.stderr)
         return 2
-    print('\n'.join(map(error_line, report.lines())))
+    say('\n'.join(map(error_line, report.lines())))
     for reason in report.refused:
         print(f'left out: {error_line(reason)}', file=sys.stderr)
-    print(f'{asked.out}: {len(transitions)} transitions')
+    say(f'{asked.out}: {len(transitions)} transitions')
     return 1 if report.refused else 0
 
 

@@ -30,6 +30,7 @@ from dfp_ros.core.hung_calls import ended_by_interrupts
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.policy.policy_file import read_policy_file, read_spec
 from dfp_ros.core.text.printable import printable
+from dfp_ros.core.text.say import say
 from dfp_ros.sim.simulation.render_backend import RenderingError
 from training.common.disk import WriteError
 from training.common.error_line import error_line
@@ -141,9 +142,9 @@ def main(arguments: list[str] | None = None) -> int:
 def report(asked: argparse.Namespace, found: Evaluation) -> None:
     """Print the result, and write it to a file if requested."""
     low, high = found.interval
-    print(f'{asked.policy.name}: {found.success:.1%} of {asked.episodes} episodes solved '
-          f'(95 % interval {low:.1%} to {high:.1%}), {found.mean_steps:.1f} steps and a return '
-          f'of {found.discounted_return:.2f} an episode, discounted by {found.discount:g}')
+    say(f'{asked.policy.name}: {found.success:.1%} of {asked.episodes} episodes solved '
+        f'(95 % interval {low:.1%} to {high:.1%}), {found.mean_steps:.1f} steps and a return '
+        f'of {found.discounted_return:.2f} an episode, discounted by {found.discount:g}')
     if asked.json:
         write_json(asked.json, {
             'policy': asked.policy.name, 'sha256': read_policy_file(asked.policy).sha256,

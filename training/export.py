@@ -32,6 +32,7 @@ import onnx
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
+from dfp_ros.core.text.say import say
 from dfp_ros.spec import PolicySpec, PRECISIONS
 from training.common.disk import WriteError
 from training.common.error_line import error_line
@@ -151,9 +152,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (CheckpointError, ExportError, ValueError, WriteError) as error:
         print(error_line(error), file=sys.stderr)
         return 2
-    print(f'{asked.out}: {asked.out.stat().st_size / 1e6:.2f} MB; against PyTorch on '
-          f'{found.compared} chunks: action {found.action:.1e}, value {found.value:.1e}, '
-          f'spread {found.spread:.1e}')
+    say(f'{asked.out}: {asked.out.stat().st_size / 1e6:.2f} MB; against PyTorch on '
+        f'{found.compared} chunks: action {found.action:.1e}, value {found.value:.1e}, '
+        f'spread {found.spread:.1e}')
     return 0
 
 
@@ -174,9 +175,9 @@ def _store(asked: argparse.Namespace, name: str) -> int:
     except (ExportError, ValueError, WriteError) as error:
         print(error_line(error), file=sys.stderr)
         return 2
-    print(f'{asked.out}: {asked.out.stat().st_size / 1e6:.2f} MB; against {asked.run} on '
-          f'{found.compared} observations: action {found.largest:.1e} at most, '
-          f'{found.rms:.1e} rms')
+    say(f'{asked.out}: {asked.out.stat().st_size / 1e6:.2f} MB; against {asked.run} on '
+        f'{found.compared} observations: action {found.largest:.1e} at most, '
+        f'{found.rms:.1e} rms')
     return 0
 
 

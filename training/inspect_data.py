@@ -29,6 +29,7 @@ import argparse
 import sys
 
 from dfp_ros.core.files.user_path import user_path
+from dfp_ros.core.text.say import say
 from training.common.disk import WriteError
 from training.common.error_line import error_line
 from training.common.files import atomic_path, require_output
@@ -73,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
                 one = inspect(
                     file, asked.environment, tuple(asked.preset or PRESETS),
                     tuple(asked.observation_keys))
-                print(terminal(one), end='\n\n')
+                say(terminal(one) + '\n')
                 # Numbered files do not fit into memory together.
                 if asked.html or (asked.png and not found):
                     found.append(one)
@@ -84,10 +85,10 @@ def main(arguments: list[str] | None = None) -> int:
         if asked.html and found:
             with atomic_path(asked.html) as partial:
                 partial.write_text(page(found), encoding='utf-8')
-            print(asked.html)
+            say(asked.html)
         if asked.png and found:
             png(panels(found[0].data, found[0].facts, found[0].rewarded), asked.png)
-            print(asked.png)
+            say(asked.png)
     except WriteError as error:
         print(error_line(error), file=sys.stderr)
         return 2

@@ -35,6 +35,8 @@ import shlex
 import shutil
 import sys
 
+from dfp_ros.core.text.say import say
+
 os.environ.setdefault('MUJOCO_GL', 'disable')  # nothing is drawn
 
 from ament_index_python import get_package_prefix, PackageNotFoundError
@@ -126,19 +128,19 @@ def learn(asked: Command, signals: Signals) -> int:
         user_path(asked.data), user_path(asked.runs), asked.episodes, asked.seed, signals)
     out = user_path(asked.out)
     make_folder(out)
-    print(f'{asked.minutes:g} min of learning on the simulated arm, results in {out}; Ctrl-C ends '
-          'it early', flush=True)
+    say(f'{asked.minutes:g} min of learning on the simulated arm, results in {out}; Ctrl-C ends '
+        'it early')
     witness, problems = run_session(
         clone, out, asked.minutes, _SEEDS * (1 + asked.seed),
         [*WORDS, *shlex.split(asked.learner)], signals)
     result = read_result(out, asked.seed, witness, problems)
-    print(f'\n{result.table()}\n', flush=True)
+    say(f'\n{result.table()}\n')
     result.write(out / 'learn.json')
     result.draw(out / 'learn.png')
     for name, source in (('before', clone.policy), ('after', result.policy(out, clone.policy))):
         with atomic_path(out / f'{name}.onnx') as partial:
             shutil.copyfile(source, partial)
-    print(f'measurements: {out / "learn.json"}, picture: {out / "learn.png"}', flush=True)
+    say(f'measurements: {out / "learn.json"}, picture: {out / "learn.png"}')
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems or result.missed[0] or witness.beyond else 0

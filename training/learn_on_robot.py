@@ -34,6 +34,8 @@ import os
 from pathlib import Path
 import sys
 
+from dfp_ros.core.text.say import say
+
 os.environ.setdefault('MUJOCO_GL', 'disable')  # nothing is drawn
 
 import tyro
@@ -120,12 +122,12 @@ def learn(run: Path, out: Path, settings: LearnerSettings) -> int:
     :param settings: Settings of the learner.
     :return: The exit status.
     """
-    def say(text: str) -> None:
-        print(error_line(text), flush=True)
+    def tell(text: str) -> None:
+        say(error_line(text))
 
     require_without_pictures(run)
     with stop_signals() as asked, disk_errors(out / CHECKPOINT), ExitStack() as stack:
-        say(f'learner: {step_aside(settings.nice, settings.processors)}')
+        tell(f'learner: {step_aside(settings.nice, settings.processors)}')
         link = RobotLink(
             settings.policy_node, settings.marks, settings.node_name, settings.namespace)
         try:
@@ -143,16 +145,16 @@ def learn(run: Path, out: Path, settings: LearnerSettings) -> int:
             with RunLog(out, state.config, state.progress.step) as log, Session(
                     state, out / CHECKPOINT, log, on_robot=True) as session:
                 if not state.config.value_weight:
-                    say('value_weight is 0, as in the run: the policy clones the data and what '
-                        'the robot does, and climbs no value; set --value-weight')
-                learner = Learner(out, state, episodes, settings, link, session, say)
+                    tell('value_weight is 0, as in the run: the policy clones the data and what '
+                         'the robot does, and climbs no value; set --value-weight')
+                learner = Learner(out, state, episodes, settings, link, session, tell)
                 learner.catch_up()
                 learner.await_node(asked)
                 result = learner.run(asked)
         finally:
             link.close()
-    say(f'{out}: {result["episodes"]} episodes, {result["transitions"]} transitions, '
-        f'{result["updates"]} updates, {result["swaps"]} swaps, {result["rollbacks"]} rollbacks')
+    tell(f'{out}: {result["episodes"]} episodes, {result["transitions"]} transitions, '
+         f'{result["updates"]} updates, {result["swaps"]} swaps, {result["rollbacks"]} rollbacks')
     if learner.failure:
         return 1
     return 130 if asked() else 0

@@ -38,6 +38,7 @@ from dfp_ros.core.hung_calls import ended_by_interrupts
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.policy.policy_file import read_policy_file
+from dfp_ros.core.text.say import say
 from dfp_ros.spec import PRECISIONS
 from training.common.disk import WriteError
 from training.common.files import require_output, write_json
@@ -160,7 +161,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         require_output(asked.json)
         rows = measure(asked.policy, asked.episodes, asked.seed, asked.environments)
-        print(table(rows, asked.episodes))
+        say(table(rows, asked.episodes))
         if asked.json:
             write_json(asked.json, {
                 'policy': asked.policy.name, 'sha256': read_policy_file(asked.policy).sha256,

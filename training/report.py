@@ -28,6 +28,7 @@ from pathlib import Path
 import sys
 
 from dfp_ros.core.files.user_path import user_path
+from dfp_ros.core.text.say import say
 from training.common.disk import WriteError
 from training.common.error_line import error_line
 from training.common.files import atomic_path, require_output
@@ -74,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     made.add_argument('--png', type=user_path, metavar='FILE', help='PNG file for the figures')
     asked = made.parse_args(arguments)
     try:
-        print(report(asked.runs, asked.out, asked.png))
+        say(report(asked.runs, asked.out, asked.png))
     except ReportError as error:
         print(error_line(error), file=sys.stderr)
         return 2

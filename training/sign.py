@@ -35,6 +35,7 @@ from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.policy_file import read_policy_file
 from dfp_ros.core.policy.trust import Trust
 from dfp_ros.core.text.printable import printable
+from dfp_ros.core.text.say import say
 from training.common.disk import WriteError
 from training.common.error_line import error_line
 from training.common.signatures import (
@@ -83,9 +84,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _keygen(key: Path) -> None:
     """Make keys."""
     text = make_keys(key)
-    print(f'{key}: the private key, readable by you only; keep it off the robot')
-    print(f'{key}{PUBLIC_SUFFIX}: the public key; for the policy node:')
-    print(f'policy_keys: {text}')
+    say(f'{key}: the private key, readable by you only; keep it off the robot')
+    say(f'{key}{PUBLIC_SUFFIX}: the public key; for the policy node:')
+    say(f'policy_keys: {text}')
 
 
 def _sign(key: Path, policies: list[Path]) -> None:

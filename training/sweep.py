@@ -33,6 +33,7 @@ import sys
 
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.text.printable import printable
+from dfp_ros.core.text.say import say
 from training.common.error_line import error_line
 from training.config import ConfigError, COUNTS, TrainConfig
 from training.evaluation.environment_fit import choose_environment
@@ -137,8 +138,7 @@ def sweep(runs: Sequence[PlannedRun], asked: argparse.Namespace) -> int:
     """
     folder: Path = asked.run_folder
     left = [run for run in runs if not run.finished(folder)]
-    print(f'{folder}: {len(runs)} runs, {len(runs) - len(left)} of them finished already',
-          flush=True)
+    say(f'{folder}: {len(runs)} runs, {len(runs) - len(left)} of them finished already')
     failed: dict[str, str] = {}
     with ExitStack() as stack:
         workers: Workers = LocalProcesses(folder)
@@ -153,16 +153,16 @@ def sweep(runs: Sequence[PlannedRun], asked: argparse.Namespace) -> int:
                 failed[run.name] = (
                     f'killed by signal {-code}' if code < 0 else reason(folder / run.name))
             said = failed.get(run.name, 'stopped' if code else 'finished')
-            print(f'[{number} of {len(left)}] {run.name}: {said}', flush=True)
+            say(f'[{number} of {len(left)}] {run.name}: {said}')
         ended = stopped()
     rows = table(runs, folder)
     write(rows, folder)
-    print(f'\n{markdown(rows)}')
+    say(f'\n{markdown(rows)}')
     for name, why in failed.items():
-        print(f'{error_line(folder / name)}: failed: {error_line(why)}', file=sys.stderr)
+        say(f'{error_line(folder / name)}: failed: {error_line(why)}', to_errors=True)
     if all(run.finished(folder) for run in runs):
         return 0
-    print('unfinished; the same command resumes the sweep', file=sys.stderr)
+    say('unfinished; the same command resumes the sweep', to_errors=True)
     return STOPPED if ended else 1
 
 

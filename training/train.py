@@ -29,6 +29,8 @@ import os
 from pathlib import Path
 import sys
 
+from dfp_ros.core.text.say import say
+
 os.environ.setdefault('MUJOCO_GL', 'disable')  # nothing is drawn
 if __package__ in (None, ''):
     # Run as a file: imports start from the checkout, not from training/.
@@ -98,8 +100,8 @@ def main(arguments: list[str] | None = None) -> int:
         done = True
     if not first:
         return 0 if done else 130
-    print(f'{run}: {progress.step} of {config.updates} updates'
-          + ('' if done else '; stopped, continue with --resume'))
+    say(f'{run}: {progress.step} of {config.updates} updates'
+        + ('' if done else '; stopped, continue with --resume'))
     return 0 if done else 130
 
 

@@ -35,6 +35,7 @@ import numpy as np
 
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.text.printable import listed
+from dfp_ros.core.text.say import say
 from training.common.disk import WriteError
 from training.common.error_line import error_line
 from training.common.files import atomic_path, require_output
@@ -167,7 +168,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error_line(error if isinstance(error, WriteError) else (
             f'{asked.out}: cannot be written ({error}); name another --out')), file=sys.stderr)
         return 2
-    print(f'{asked.out}: {written}')
+    say(f'{asked.out}: {written}')
     return 0
 
 

@@ -25,6 +25,7 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+from action_msgs.srv import CancelGoal
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from sensor_msgs.msg import JointState
@@ -189,6 +190,66 @@ def test_a_failure_does_not_outlive_what_could_disprove_it(
                 heard.await_one(failed, 30)
                 behave.publish(String(data='follow'))
                 heard.await_one(runs, 20, timeout=30)
+            assert node.stop() == 0, node.output
+            robot.leave()
+
+
+def test_a_stop_by_a_person_is_final(packages: dict[str, str], tmp_path: Path) -> None:
+    """
+    It cancels a person's goal, too, and no goal that somebody cancels comes back.
+
+    An arm that was pushed away, or a gripper that was opened by other means, moved back a second
+    later; now its goal is sent again after ~/resume only.
+    """
+    policy, domain = write_policy(tmp_path / 'p.onnx', SPEC), free_domain()
+    with Peer(domain) as peer:
+        heard, said = HeardDecisions(peer), Said(peer)
+        behave = peer.node.create_publisher(String, 'behave', 10)
+        with NodeProcess('testing.processes.action_robot', domain, **packages) as robot, \
+                NodeProcess('dfp_ros.policy_node', domain, '--ros-args', *arguments(
+                    policy, robot=ROBOT, publish_decisions='true'), '-r',
+                    'gripper_controller/gripper_cmd:=hand/gripper_cmd', **packages) as node:
+
+            def runs(row: Any) -> bool:
+                return row.state is State.RUNNING and not row.reason & Reason.GOAL_FAILED
+
+            heard.await_one(runs, 20)
+            peer.wait_for(lambda: said.all('gripper') and behave.get_subscription_count())
+            behave.publish(String(data='last'))
+            peer.wait_for(lambda: said.all('behaves'))
+            with Leading(peer):
+                heard.await_one(lambda row: row.commander is Commanding.PERSON, 10)
+                # The person's goal has replaced the one of the policy.
+                heard.await_one(lambda row: row.commander is Commanding.PERSON, 20)
+                begin = len(said)
+                peer.call(Trigger, 'dfp_policy/stop')
+                peer.wait_for(lambda: any(
+                    goal['arm'] for goal in said.all('cancelled', begin)) and said.all(
+                        'arm', begin), 5)
+            heard.await_one(lambda row: row.state is State.STOPPED, 10)
+            begin = len(said)
+            for name in ('arm_controller/follow_joint_trajectory', 'hand/gripper_cmd'):
+                client = peer.node.create_client(CancelGoal, f'{name}/_action/cancel_goal')
+                peer.wait_for(client.service_is_ready)
+                client.call_async(CancelGoal.Request())
+            peer.wait_for(lambda: {goal['arm'] for goal in said.all('cancelled', begin)} == {
+                True, False})
+            heard.await_one(
+                lambda row: row.state is State.STOPPED and row.reason & Reason.GOAL_FAILED, 2)
+            # Two and a half seconds.
+            heard.await_one(lambda row: row.state is State.STOPPED, 50)
+            assert not said.all('arm', begin)
+            assert not said.all('gripper', begin)
+            request = ChangeState.Request()
+            for each in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE):
+                request.transition.id = each
+                assert peer.call(ChangeState, 'dfp_policy/change_state', request).success
+            heard.await_one(lambda row: row.state is State.STOPPED, 50)
+            assert not said.all('arm', begin)
+            assert not said.all('gripper', begin)
+            peer.call(Trigger, 'dfp_policy/resume')
+            heard.await_one(runs, 10, timeout=30)
+            peer.wait_for(lambda: said.all('arm', begin) and said.all('gripper', begin))
             assert node.stop() == 0, node.output
             robot.leave()
 

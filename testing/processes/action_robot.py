@@ -17,8 +17,8 @@ Arm and gripper that take goals of actions, as the controllers of ros2_control d
 The description of the tests names the gripper's action ``gripper_controller/gripper_cmd``, which
 the policy node has to be started with a remapping of. It needs the packages of
 :mod:`testing.messages.packages`, so it runs in a process of its own.
-What it is to do comes as words on ``behave``: ``follow``, ``refuse``, ``abort``; what happens is
-said as JSON on ``said``.
+What it is to do comes as words on ``behave``: ``follow``, ``refuse``, ``abort``, or ``last``, with
+which goals last until they are cancelled; what happens is said as JSON on ``said``.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class ActionRobot(Node):
                 ended.set_result('cancelled')
             elif self.behaviour == 'abort':
                 ended.set_result('aborted')
-            elif clock.nanoseconds * 1e-9 > end:
+            elif self.behaviour != 'last' and clock.nanoseconds * 1e-9 > end:
                 ended.set_result('succeeded')
         joints = JointState(name=JOINTS, position=[0.1, -0.2])
         part = TransformStamped(child_frame_id='part')

@@ -24,6 +24,7 @@ import sys
 from dfp_ros.core.files.bounded_file import LARGEST_TEXT, read_regular
 from dfp_ros.core.files.digest import sha256
 from dfp_ros.core.files.user_path import user_path
+from dfp_ros.core.text.say import say
 from dfp_ros.sim.demo.signals import Signals
 from training.learning.precision import faster
 from training.learning.trainer.checkpoint import load_agent
@@ -76,7 +77,7 @@ def prepare(data: Path, runs: Path, episodes: int, seed: int, signals: Signals) 
             f'{data}: found no data there; what is collected is called {COLLECTED}: name it so in '
             'a folder of your choice, or correct the name')
     if not data.exists():
-        print(f'{data}: no data yet; {episodes} episodes of play are collected', flush=True)
+        say(f'{data}: no data yet; {episodes} episodes of play are collected')
         _call(signals, 'training.collect', '--kind', 'play', '--episodes', str(episodes),
               '--val-episodes', '1', '--out', str(data.parent))
     run = runs / f'learn_clone_{seed}'
@@ -86,11 +87,11 @@ def prepare(data: Path, runs: Path, episodes: int, seed: int, signals: Signals) 
     else:
         signals.check()
         if reason := reason_to_clone(data, seed):
-            print(f'{SHIPPED.name}, the shipped clone, is not taken: {reason}', flush=True)
+            say(f'{SHIPPED.name}, the shipped clone, is not taken: {reason}')
         else:
-            print(f'the shipped clone of these data is taken: {SHIPPED}', flush=True)
+            say(f'the shipped clone of these data is taken: {SHIPPED}')
             return Clone(SHIPPED, SHIPPED / _POLICY)
-        print(f'{run}: a weak policy is cloned from {data}', flush=True)
+        say(f'{run}: a weak policy is cloned from {data}')
         resume = ['--resume'] if (run / 'checkpoint.pt').exists() else []
         _call(signals, 'training.train', PRESET, '--data', str(data), '--seed', str(seed),
               '--run', str(run), *resume)

@@ -30,6 +30,7 @@ import numpy as np
 
 from dfp_ros.core.control.decision_row import read_decision
 from dfp_ros.core.policy.policy_file import read_spec
+from dfp_ros.core.text.say import say
 from dfp_ros.sim.demo.launched import Launched
 from dfp_ros.sim.demo.listener import Listener, POLICY_NODE
 from dfp_ros.sim.demo.report import Episode
@@ -135,7 +136,7 @@ class LearnerProcess:
         assert self._process.stdout is not None
         with log.open('w', encoding='utf-8') as file:
             for line in self._process.stdout:
-                print(line, end='', flush=True)
+                say(line.removesuffix('\n'))
                 file.write(line)
                 file.flush()
 

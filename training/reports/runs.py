@@ -18,17 +18,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 import json
+import math
 import os
 from pathlib import Path
 import re
 from typing import Any
 
+from dfp_ros.core.files.bounded_file import LARGEST_TEXT, read_regular
+from dfp_ros.core.text.printable import printable
 from dfp_ros.spec import PolicySpec
 from training.config import TrainConfig
 from training.learning.trainer import checkpoint
 from training.learning.trainer.log import read_rows
 
 Rows = list[dict[str, float]]
+# Above the largest number in single precision.
+_LARGEST = 1e39
+_COUNTERS = ('step', 'environment_steps', 'wall_seconds', 'cpu_seconds')
 
 
 class ReportError(ValueError):
@@ -184,7 +190,7 @@ def _natural(path: Path) -> list[tuple[int, str]]:
 def _read(folder: Path, name: str) -> Run:
     path = folder / 'config.json'
     try:
-        config = TrainConfig.from_json(path.read_text(encoding='utf-8'))
+        config = TrainConfig.from_json(read_regular(path, LARGEST_TEXT).decode())
     except (ValueError, TypeError, OSError) as error:
         raise ReportError(f'{path}: cannot be read as the settings of a run: {error}') from error
     updates = _rows(folder / 'updates.csv')
@@ -207,6 +213,12 @@ def _rows(path: Path) -> Rows:
         raise ReportError(f'{path}: cannot be read as a log: {why}') from error
     if any('step' not in row for row in rows):
         raise ReportError(f'{path}: found a row without a step, expected a log of training.train')
+    for row in rows:
+        for column, value in row.items():
+            if abs(value) > _LARGEST or math.isnan(value) and column in _COUNTERS:
+                raise ReportError(
+                    f'{path}: {printable(column)}: found {value:g}, which no run writes; restore '
+                    'the log, or leave that run out')
     return rows
 
 

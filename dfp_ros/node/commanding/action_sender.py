@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from collections import deque
+from enum import Enum
 from functools import partial
 import importlib
 import threading
@@ -34,6 +35,7 @@ from unique_identifier_msgs.msg import UUID
 from dfp_ros.core.control.decision import Commanding, Decision, State
 from dfp_ros.core.description.commands import CHUNK, CommandTopic, Stop
 from dfp_ros.core.description.yaml_section import DescriptionError
+from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.node.messages.command_writer import CommandWriter
 
 #: Time in s after which a request that is not answered no longer keeps the next one waiting.
@@ -53,6 +55,12 @@ _ENDS = {
     GoalStatus.STATUS_ABORTED: 'aborted', GoalStatus.STATUS_CANCELED: 'cancelled by another node'}
 
 
+class _Urgency(Enum):
+    """Whose command does not wait."""
+
+    NONE, PERSON, STOP = range(3)
+
+
 class ActionSender:
     """
     Sends each command as a goal, which replaces the one before.
@@ -62,6 +70,9 @@ class ActionSender:
     person, does not wait. It also has the goals before it cancelled. A goal is sent only if there
     is a plan, or a number has changed by more than ``goal_change`` since the last. Outputs that
     keep their last command at a stop, such as a gripper's, keep their goal, too.
+
+    A hold tries its goal again if it fails. A robot that an operator has stopped is not moved for
+    that: somebody may have cancelled the goal, or pushed the robot out of its path.
 
     Every method may be called in any thread.
 
@@ -94,7 +105,9 @@ class ActionSender:
             CancelGoal, f'{self.topic_name}/_action/cancel_goal')
         self._lock = threading.RLock()
         self._sent: NDArray[np.float64] | None = None
-        self._was_urgent = False
+        self._urgency = _Urgency.NONE
+        # Whether the newest goal was accepted, and has ended without success.
+        self._has_ended = False
         self._asked: tuple[bytes, float] | None = None
         # Goals that the server has accepted and not ended, the oldest first.
         self._active: deque[bytes] = deque()
@@ -124,15 +137,16 @@ class ActionSender:
         :param part: Indices of the numbers of the command that are for this action.
         """
         assert decision.sent is not None, 'it has a command'
-        is_urgent = not self._keeps and (
-            decision.state is not State.RUNNING or decision.commander is Commanding.PERSON)
+        urgency = _Urgency.NONE if self._keeps else _urgency_of(decision)
         with self._lock:
-            begins = is_urgent and not self._was_urgent
-            self._was_urgent = is_urgent
+            begins = urgency is not _Urgency.NONE and urgency is not self._urgency
+            self._urgency = urgency
             numbers = decision.sent[part]
             if not self._client.server_is_ready():
                 # Also if there is nothing to send: a gripper that has its goal may need another.
                 self._fail(f'there is no server of the action {self.topic_name}')
+                return
+            if not begins and (self._keeps or self._has_ended) and _is_final(decision):
                 return
             if not begins and not self._is_due(
                     numbers, self._has_plans and decision.ahead is not None):
@@ -178,7 +192,7 @@ class ActionSender:
         identity = uuid.uuid4().bytes
         self._sent = numbers.copy()
         self._asked = identity, time.monotonic()
-        self._newest = identity
+        self._newest, self._has_ended = identity, False
         future = self._client.send_goal_async(
             goal, goal_uuid=UUID(uuid=np.frombuffer(identity, np.uint8)))
         future.add_done_callback(lambda done: self._answered(identity, done))
@@ -212,6 +226,7 @@ class ActionSender:
                 return
             found = done.result()
             if found.status in _ENDS and not getattr(found.result, 'stalled', False):
+                self._has_ended = True
                 text = getattr(found.result, 'error_string', '')
                 code = getattr(found.result, 'error_code', 0)
                 self._fail(
@@ -246,6 +261,19 @@ class ActionSender:
         """Destroy the client."""
         self._client.destroy()
         self._node.destroy_client(self._canceller)
+
+
+def _urgency_of(decision: Decision) -> _Urgency:
+    """Tell whose command a decision is."""
+    if decision.state is not State.RUNNING:
+        return _Urgency.STOP
+    return _Urgency.PERSON if decision.commander is Commanding.PERSON else _Urgency.NONE
+
+
+def _is_final(decision: Decision) -> bool:
+    """Tell whether nothing is to move any more: by an operator's stop, or before silence."""
+    return decision.state is State.STOPPED or (
+        decision.state is State.HOLD and decision.reason is Reason.NONE)
 
 
 def status_topic(name: str) -> str:

@@ -21,6 +21,7 @@ from typing import Any
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
+from dfp_ros.core.settings.setting import SettingsError
 from dfp_ros.core.text.errors import explain
 
 
@@ -31,11 +32,23 @@ class TriggerServices:
     :param node: The node.
     :param actions: Their functions by name; each returns a message about its result, or raises an
         error.
+    :raises SettingsError: If two services of the node have one name, as remapped: whoever calls
+        ~/stop must not reach ~/resume.
     """
 
     def __init__(self, node: Node, actions: Mapping[str, Callable[[], str]]) -> None:
         """Create the services."""
         self._node = node
+        taken = {
+            node.resolve_service_name(service.srv_name): 'another of its services'
+            for service in node.services}
+        for name in actions:
+            full = node.resolve_service_name(name)
+            if full in taken:
+                raise SettingsError(
+                    f'service {name}: found the name {full}, as remapped, which is that of '
+                    f'{taken[full]}, too: a call would reach one of the two; remap only one')
+            taken[full] = name
         self._created = [
             node.create_service(Trigger, name, self._server(name, action))
             for name, action in actions.items()]

@@ -37,6 +37,7 @@ from ament_index_python import get_package_prefix, PackageNotFoundError
 
 from dfp_ros.core.files.replaceable import require_writable
 from dfp_ros.core.files.user_path import user_path
+from dfp_ros.core.text.say import say
 from dfp_ros.node.ros.dds_transport import choose_transport
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.sim.demo.report import Report
@@ -188,8 +189,8 @@ def main(arguments: list[str] | None = None) -> int:
         os.environ['ROS_DOMAIN_ID'] = str(free_domain())
         os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     choose_transport()
-    print(f'{options.episodes} episodes of policy {options.policy}, '
-          f'ROS_DOMAIN_ID {os.environ["ROS_DOMAIN_ID"]}; starting the nodes', flush=True)
+    say(f'{options.episodes} episodes of policy {options.policy}, '
+        f'ROS_DOMAIN_ID {os.environ["ROS_DOMAIN_ID"]}; starting the nodes')
     with tempfile.TemporaryDirectory(prefix='dfp_demo_') as name:
         folder = Path(name)
         try:
@@ -197,9 +198,9 @@ def main(arguments: list[str] | None = None) -> int:
                 options.episodes, options.seed, options.policy, *ROBOTS[options.robot][1:],
                 options.real_time_factor, options.timeout, options.verbose, options.draws,
                 options.rerun), signals, report, folder)
-            print(f'\n{report.table()}\n', flush=True)
+            say(f'\n{report.table()}\n')
             for note in report.notes:
-                print(f'view: {note}', flush=True)
+                say(f'view: {note}')
             try:
                 report.write(options.json)
             except OSError as error:
@@ -207,17 +208,17 @@ def main(arguments: list[str] | None = None) -> int:
                     f'{options.json} cannot be written: {error.strerror}; the table above has the '
                     'measurements')
             else:
-                print(f'measurements: {options.json}', flush=True)
+                say(f'measurements: {options.json}')
             if not options.no_gif:
-                print(draw(folder / 'episodes', options.gif, signals, report), flush=True)
+                say(draw(folder / 'episodes', options.gif, signals, report))
         except Interrupted:
             print('interrupted; all processes have been stopped', file=sys.stderr)
             return 128 + signals.received
     for problem in report.problems:
         print(problem, file=sys.stderr)
-    print('passed' if report.passed else
-          f'FAILED: {report.solved} of {report.asked} episodes solved, 80 % are required'
-          if not report.problems else 'FAILED', flush=True)
+    say('passed' if report.passed else
+        f'FAILED: {report.solved} of {report.asked} episodes solved, 80 % are required'
+        if not report.problems else 'FAILED')
     return 0 if report.passed else 1
 
 

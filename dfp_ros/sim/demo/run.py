@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 import time
 
+from dfp_ros.core.text.say import say
 from dfp_ros.sim.demo.launched import Launched
 from dfp_ros.sim.demo.listener import find_another_robot, Listener, POLICY_NODE
 from dfp_ros.sim.demo.report import Episode, Report
@@ -76,7 +77,7 @@ class _Witness:
         self._situation.results.append(episode.success)
         line = episode.line(self._report.asked)
         if self._view is None:
-            print(line, flush=True)
+            say(line)
         else:
             self._view.print(line)
 

@@ -36,6 +36,7 @@ from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.hung_calls import ended_by_interrupts
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.text.printable import listed, printable, TEXT
+from dfp_ros.core.text.say import say
 from dfp_ros.node.parameters.files import own_words
 from dfp_ros.spec import METADATA_KEY
 from dfp_ros.tools.adopt.adoption import AdoptError, Adoption, read_adoption
@@ -220,8 +221,8 @@ def _adopt(asked: argparse.Namespace) -> int:
     except OSError as error:
         print(f'adopt: cannot be written: {printable(error, 2000)}', file=sys.stderr)
         return 2
-    print(describe_adoption(adoption, foreign))
-    print('\n' + printable(
+    say(describe_adoption(adoption, foreign))
+    say('\n' + printable(
         f'{out}: {out.stat().st_size / 1000:,.0f} kB; the same answers as {foreign.path.name} '
         f'on {agreement.calls} random observations, within {agreement.largest:.1e}', TEXT))
     return 0
@@ -239,8 +240,8 @@ def _ask(given: Given, foreign: ForeignModel, asked: argparse.Namespace) -> int:
     with atomic_path(path, overwrite=asked.force) as partial:
         partial.write_text(text, encoding='utf-8')
     files = ' '.join(str(each) for each in (given.model, path))
-    print(text, end='')
-    print('\n' + printable(
+    say(text.removesuffix('\n'))
+    say('\n' + printable(
         f'{path}: {text.count(f": {MARK}")} facts to fill in, each marked {MARK}; then '
         f'`ros2 run dfp_ros adopt {files}`', TEXT))
     return 1

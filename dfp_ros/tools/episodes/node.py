@@ -327,7 +327,8 @@ class EpisodeManagerNode(Node):
 
     def _read_keys(self) -> None:
         """Take keys."""
-        while self._keys is not None and (key := self._keys.pressed().lower()):
+        # Of an endless input, some: the robot is watched between them.
+        for key in self._keys.all_pressed().lower() if self._keys is not None else '':
             if key in _KEYS:
                 self._try(_KEYS[key], f'the key {key}')
 

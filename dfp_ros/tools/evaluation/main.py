@@ -25,7 +25,6 @@ the episodes counted so far are kept.
 from __future__ import annotations
 
 import argparse
-import contextlib
 from pathlib import Path
 import sys
 
@@ -34,6 +33,7 @@ import rclpy
 from dfp_ros.core.description.topic_name import is_topic_name
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.text.printable import printable
+from dfp_ros.core.text.say import say
 from dfp_ros.node.parameters.files import own_words
 from dfp_ros.node.process.end_requests import collected_signals
 from dfp_ros.node.ros.start import join
@@ -136,7 +136,7 @@ def _evaluate(asked: argparse.Namespace, args: list[str] | None, signals: list[i
         evaluator = RobotEvaluator(
             node, Plan(asked.episodes, asked.seconds, asked.scene, asked.settle, asked.release,
                        asked.policy_node),
-            keys.pressed, lambda: bool(signals), _say, suspension)
+            keys.pressed, lambda: bool(signals), say, suspension)
         try:
             found = evaluator.begin()
             if earlier is not None:
@@ -147,7 +147,7 @@ def _evaluate(asked: argparse.Namespace, args: list[str] | None, signals: list[i
             with suspension:
                 evaluator.run(evaluation, asked.out)
         except Ended as reason:
-            _say(str(reason))
+            say(str(reason))
         except EvaluationError as error:
             _complain(error)
         finally:
@@ -164,34 +164,27 @@ def _report(
         evaluation: RobotEvaluation, asked: argparse.Namespace, resume: str,
         evaluator: RobotEvaluator) -> int:
     """Write and print the result; how to resume is empty if the robot is not stopped."""
-    _say(evaluation.sentence())
+    say(evaluation.sentence())
     try:
         evaluation.write(asked.out)
-        _say(f'written to {asked.out}')
+        say(f'written to {asked.out}')
     except EvaluationError as error:
         _complain(error)
         return 1
     if evaluator.is_outranked:
         return 1
     if evaluator.is_released:
-        _say('the policy node is inactive, and sends no commands until it is activated')
+        say('the policy node is inactive, and sends no commands until it is activated')
     elif resume:
-        _say(f'the robot is stopped; {resume} lets the policy continue')
+        say(f'the robot is stopped; {resume} lets the policy continue')
     else:
         _complain('the policy node did not answer: check the robot')
     return 0 if evaluation.is_complete and resume else 1
 
 
-def _say(text: str) -> None:
-    """Print a line at once; a closed terminal is no error."""
-    with contextlib.suppress(OSError):
-        print(text, flush=True)
-
-
 def _complain(what: object) -> None:
     """Print an error."""
-    with contextlib.suppress(OSError):
-        print(f'evaluate_on_robot: {printable(what, 2000)}', file=sys.stderr, flush=True)
+    say(f'evaluate_on_robot: {printable(what, 2000)}', to_errors=True)
 
 
 if __name__ == '__main__':

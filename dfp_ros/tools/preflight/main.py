@@ -38,6 +38,7 @@ from dfp_ros.core.files import replaceable
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.hung_calls import leave
 from dfp_ros.core.text.errors import explain
+from dfp_ros.core.text.say import say
 from dfp_ros.node.parameters.files import name_from, own_words, read_given, require_meant
 from dfp_ros.node.parameters.parameters import list_parameters
 from dfp_ros.node.process.end_requests import Requests
@@ -187,7 +188,7 @@ def _report(node: PreflightNode, asked: argparse.Namespace, hung: float = 0.0) -
     """
     figures = node.figures(hung)
     verdict = judge(figures)
-    print(format_report(node.subject, figures, verdict), flush=True)
+    say(format_report(node.subject, figures, verdict))
     if asked.json is not None:
         try:
             write_report(asked.json, node.subject, figures, verdict)

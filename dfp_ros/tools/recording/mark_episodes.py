@@ -27,8 +27,7 @@ if __name__ == '__main__':
 
 from collections.abc import Iterator
 import sys
-import termios
-import tty
+import time
 
 import rclpy
 from rclpy.duration import Duration
@@ -37,28 +36,26 @@ from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
 from dfp_ros.core.control.episode_marks import FAILURE, START, SUCCESS, TOPIC
+from dfp_ros.core.text.say import say
 from dfp_ros.node.process.start import raise_interrupts
 from dfp_ros.node.ros.node_main import check_parameters
 from dfp_ros.node.ros.start import join, read_words
+from dfp_ros.tools.recording.operator_keys import OperatorKeys
 
 KEYS = {'s': START, 'y': SUCCESS, 'n': FAILURE}
 QUIT = 'q'
+# Time in s after which keys are looked for again.
+_LOOK = 0.02
 
 
 def keys() -> Iterator[str]:
     """Yield keys from a terminal, or the first letter of each line of any other input."""
-    if sys.stdin is None:
-        return  # it was closed
-    if not sys.stdin.isatty():
-        yield from (line.strip()[:1] for line in sys.stdin)
-        return
-    before = termios.tcgetattr(sys.stdin)
-    try:
-        tty.setcbreak(sys.stdin)
-        while key := sys.stdin.read(1):
-            yield key
-    finally:
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+    with OperatorKeys() as terminal:
+        while rclpy.ok():
+            yield from terminal.all_pressed()
+            if terminal.is_at_end:
+                return
+            time.sleep(_LOOK)
 
 
 def main(args: list[str] | None = None) -> int:
@@ -83,7 +80,7 @@ def main(args: list[str] | None = None) -> int:
         rclpy.try_shutdown()
         return 1
     publisher = node.create_publisher(String, TOPIC, 10)
-    print('s: start   y: success   n: failure   q: quit', flush=True)
+    say('s: start   y: success   n: failure   q: quit')
     try:
         for key in keys():
             if key == QUIT:
@@ -91,10 +88,14 @@ def main(args: list[str] | None = None) -> int:
             if key in KEYS:
                 publisher.publish(String(data=KEYS[key]))
                 listeners = publisher.get_subscription_count()
-                print(KEYS[key] + ('' if listeners else ' (no subscriber)'), flush=True)
+                say(KEYS[key] + ('' if listeners else ' (no subscriber)'))
         publisher.wait_for_all_acked(Duration(seconds=2))
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except RuntimeError:
+        # rclpy's own, if a signal has shut it down.
+        if rclpy.ok():
+            raise
     finally:
         node.destroy_node()
         rclpy.try_shutdown()

@@ -66,17 +66,21 @@ class OperatorKeys:
 
     def pressed(self) -> str:
         """Return the next key pressed; empty for none."""
-        self._waiting = (self._waiting + self._read())[:_MOST]
+        self._waiting = self._waiting or self._read()
         key, self._waiting = self._waiting[:1], self._waiting[1:]
         return key
 
+    def all_pressed(self) -> str:
+        """Return the keys pressed since the last call, in order; of an endless input, some."""
+        keys, self._waiting = self._waiting + self._read(), ''
+        return keys
+
     def _read(self) -> str:
-        """Read the keys pressed since the last call, in order."""
+        """Read some keys, in order."""
         if self._descriptor < 0:
             return ''
         try:
-            # A background process that reads its terminal would be stopped.
-            if self.is_terminal and os.tcgetpgrp(self._descriptor) != os.getpgrp():
+            if self.is_terminal and self._is_in_background():
                 return ''
             if not select.select([self._descriptor], [], [], 0)[0]:
                 return ''
@@ -89,6 +93,13 @@ class OperatorKeys:
         return (
             self._sequences.removed_from(text, time.monotonic()) if self.is_terminal
             else self._first_letters(text))
+
+    def _is_in_background(self) -> bool:
+        """Tell whether reading the terminal would stop this process."""
+        try:
+            return os.tcgetpgrp(self._descriptor) != os.getpgrp()
+        except OSError:
+            return False  # it is not the terminal that this process is controlled by
 
     def _first_letters(self, text: str) -> str:
         """Return the first letter of each line."""

@@ -47,6 +47,7 @@ from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.settings.setting import SettingsError
 from dfp_ros.core.text.errors import explain
 from dfp_ros.core.text.printable import listed, printable, quoted
+from dfp_ros.core.text.say import say
 from dfp_ros.node.loading.pending_policy import load_policy
 from dfp_ros.resources import find_shared, hash_robot, load_robot
 from dfp_ros.tools.bags.reader import RecordingError
@@ -226,7 +227,7 @@ def replay(arguments: argparse.Namespace) -> int:
     lines = _report(steps, recording, replayer)
     if other is not None:
         lines += ['', f'policy {spec.name!r} ({other.path}) instead:', *differences.lines()]
-    print('\n'.join(lines))
+    say('\n'.join(lines))
     return 0 if replayer.replayed and not replayer.different else 1
 
 

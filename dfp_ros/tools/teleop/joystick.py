@@ -38,6 +38,7 @@ from sensor_msgs.msg import Joy
 from dfp_ros.core.settings.setting import SettingsError
 from dfp_ros.core.text.errors import explain, nearest
 from dfp_ros.core.text.printable import listed
+from dfp_ros.core.text.say import say
 from dfp_ros.node.parameters.declare import declare_parameter
 from dfp_ros.node.parameters.names import require_name
 from dfp_ros.node.process.start import raise_interrupts
@@ -218,7 +219,7 @@ def main(args: list[str] | None = None) -> int:
         rclpy.try_shutdown()
         return 1
     for word, control in zip(values['axes'].split(), controls, strict=False):
-        print(f'  {word:8} {control.name}: {control.full:.3g} {control.unit}', flush=True)
+        say(f'  {word:8} {control.name}: {control.full:.3g} {control.unit}')
     try:
         run(node, topics, sticks, LastAsked(controls), 1 / values['rate'])
     except (KeyboardInterrupt, ExternalShutdownException):
@@ -248,15 +249,15 @@ def run(
         elif was_held:
             topics.let_go()
         if is_held != was_held:
-            print('you command' if is_held else 'given back', flush=True)
+            say('you command' if is_held else 'given back')
         was_held = is_held
         if now - looked >= _LOOK:
             before, rivals, looked = rivals, sticks.rivals(), now
             if rivals not in ('', before):
-                print(rivals, flush=True)
+                say(rivals)
         if sticks.fault not in ('', told):
             told = sticks.fault
-            print(told, flush=True)
+            say(told)
 
 
 if __name__ == '__main__':

@@ -31,6 +31,7 @@ from rclpy.signals import SignalHandlerOptions
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.settings.setting import SettingsError
 from dfp_ros.core.text.errors import explain
+from dfp_ros.core.text.say import say
 from dfp_ros.node.parameters.declare import declare_parameter
 from dfp_ros.node.process.start import raise_interrupts
 from dfp_ros.node.ros.node_main import check_parameters
@@ -85,7 +86,7 @@ def main(args: list[str] | None = None) -> int:
         rclpy.try_shutdown()
         return 1
     keys = HeldKeys(controls, values['release_after'])
-    print(keys.help(), flush=True)
+    say(keys.help())
     try:
         with OperatorKeys() as terminal:
             run(node, topics, keys, terminal, 1 / values['rate'])
@@ -114,7 +115,7 @@ def run(
     was_held = False
     while rclpy.ok():
         begin = time.monotonic()
-        while key := terminal.pressed():
+        for key in terminal.all_pressed():
             if key.lower() == QUIT:
                 return
             keys.press(key, begin)
@@ -125,7 +126,7 @@ def run(
             topics.let_go()
         if is_held != was_held:
             nobody = '' if topics.listeners else ' (nobody listens: does the policy node run?)'
-            print('you command' + nobody if is_held else 'given back', flush=True)
+            say('you command' + nobody if is_held else 'given back')
         was_held = is_held
         if terminal.is_at_end and not is_held:
             return

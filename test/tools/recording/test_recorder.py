@@ -47,7 +47,6 @@ from std_srvs.srv import Trigger
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.tools.bags.checked_writer import CheckedWriter
 from dfp_ros.tools.bags.reader import RecordingError
-from dfp_ros.tools.recording import mark_episodes
 from dfp_ros.tools.recording.bag_writer import BagError, BagWriter
 from dfp_ros.tools.recording.message_definitions import find_definitions
 from dfp_ros.tools.recording.operator_marks import Presses
@@ -492,7 +491,22 @@ def test_keys_mark_episodes(tmp_path: Path) -> None:
     assert [mark.data for mark in marks[-2:]] == ['success', 'failure']
 
 
-def test_no_keys_without_an_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As when a service starts it, with its standard input closed."""
-    monkeypatch.setattr(sys, 'stdin', None)
-    assert list(mark_episodes.keys()) == []
+@pytest.mark.parametrize('given', ['yes', "yes ''", 'yes | tr -d "\\n"', "printf 's\\n\\xff\\n'"])
+def test_any_input_is_for_keys(given: str) -> None:
+    """An endless input, one without lines, and bytes that are no text: it ends when asked to."""
+    ended = subprocess.run(
+        ['bash', '-c', f'{given} | timeout --kill-after=60 8 "$0" -m '
+         'dfp_ros.tools.recording.mark_episodes', sys.executable],
+        env=in_domain(free_domain()), capture_output=True, text=True, timeout=100)
+    # 124: it was asked to end by SIGTERM, and did.
+    assert ended.returncode == (0 if 'printf' in given else 124), ended.stderr
+    assert 'Traceback' not in ended.stderr
+
+
+def test_no_keys_without_an_input() -> None:
+    """As when a service starts it, with its standard input closed; nobody may read its output."""
+    ended = subprocess.run(
+        ['bash', '-c', 'set -o pipefail; { sleep 0.5; '
+         '"$0" -m dfp_ros.tools.recording.mark_episodes <&-; } | true', sys.executable],
+        env=in_domain(free_domain()), capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, '')

@@ -334,3 +334,13 @@ def test_a_wrong_command_line(module: str, words: tuple[str, ...], message: str)
             f'dfp_ros.tools.teleop.{module}', free_domain(), '--ros-args', *words) as process:
         assert process.wait() == 1
         assert message in process.output
+
+
+def test_an_endless_input_ends_when_asked() -> None:
+    """It neither keeps the program from ending nor the robot from being given back."""
+    ended = subprocess.run(
+        ['bash', '-c', 'yes w | timeout --kill-after=60 12 "$0" -m dfp_ros.tools.teleop.keyboard '
+         '--ros-args -p robot:=ur5e_cube', sys.executable],
+        env=in_domain(free_domain()), capture_output=True, text=True, timeout=90)
+    assert ended.returncode == 124, ended.stderr
+    assert 'you command' in ended.stdout

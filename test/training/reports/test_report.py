@@ -338,6 +338,13 @@ def test_a_row_that_a_killed_run_did_not_finish_is_left_out(tmp_path: Path) -> N
     (lambda run: (run / 'updates.csv').write_bytes(b'\xff\xfe\x00\n' * 3),
      'updates.csv: cannot be read as a log'),
     (lambda run: (run / 'updates.csv').write_text('scale\r\n1\r\n'), 'found a row without a step'),
+    (lambda run: (run / 'config.json').write_text('[' * 100_000), 'found nesting deeper than 40'),
+    (lambda run: (run / 'updates.csv').write_text('step,scale\r\nnan,1\r\n'),
+     'updates.csv: step: found nan, which no run writes'),
+    (lambda run: (run / 'updates.csv').write_text('step,scale\r\ninf,1\r\n'),
+     'updates.csv: step: found inf, which no run writes'),
+    (lambda run: (run / 'updates.csv').write_text('step,scale\r\n1,1e308\r\n2,-1e308\r\n'),
+     'updates.csv: scale: found 1e+308, which no run writes'),
 ])
 def test_what_cannot_be_reported_is_said(
         tmp_path: Path, break_it: Any, said: str, capsys: pytest.CaptureFixture) -> None:

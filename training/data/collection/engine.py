@@ -27,7 +27,6 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-import json
 import multiprocessing
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
@@ -44,7 +43,9 @@ import numpy as np
 from tqdm import tqdm
 
 from dfp_ros.core.files.digest import sha256
+from dfp_ros.core.text.say import say
 from training.common.files import atomic_path, write_json
+from training.common.json_file import JsonFileError, read_object
 from training.common.provenance import commit, versions
 from training.data.transitions import npz
 from training.evaluation.environments import headless
@@ -133,15 +134,15 @@ def collect(recipe: Recipe, path: Path, budget: Budget, first: int, workers: int
         'sha256': sha256(whole), 'commit': commit()})
     os.replace(whole, path)
     shutil.rmtree(folder)
-    print(f'{path}: {len(kept)} episodes, {rows} rows')
+    say(f'{path}: {len(kept)} episodes, {rows} rows')
     return len(kept)
 
 
 def _existing(path: Path, wanted: dict[str, Any]) -> int:
     """Check that the existing file is of the same recipe."""
     try:
-        card = json.loads(path.with_suffix(CARD).read_text())
-    except (OSError, ValueError) as error:
+        card = read_object(path.with_suffix(CARD), ('episodes',), 'restore it')
+    except JsonFileError as error:
         raise CollectionError(
             f'{path}: found a file of unknown origin ({error}); remove it, or name another '
             '--out') from error
@@ -152,7 +153,7 @@ def _existing(path: Path, wanted: dict[str, Any]) -> int:
             f'{path}: found a file with {differs[0]} {card.get(differs[0])} in '
             f'{path.stem}{CARD}, expected {wanted[differs[0]]}; remove both, or name another '
             '--out')
-    print(f'{path}: exists already, {card["episodes"]} episodes')
+    say(f'{path}: exists already, {card["episodes"]} episodes')
     return int(card['episodes'])
 
 
@@ -165,7 +166,10 @@ def _begin(folder: Path, made: dict[str, Any]) -> None:
                 f'{folder}: found episodes of unknown origin, expected {RECIPE} beside them; '
                 'remove the folder, or name another --out')
         write_json(file, made)
-    before = json.loads(file.read_text())
+    try:
+        before = read_object(file, (), f'remove {folder}, or name another --out')
+    except JsonFileError as error:
+        raise CollectionError(str(error)) from error
     differs = [key for key, value in made.items() if before.get(key) != value]
     if differs:
         raise CollectionError(

@@ -24,6 +24,7 @@ import re
 
 import tyro
 
+from training.common.json_file import read_object
 from training.config import ConfigError, TrainConfig
 from training.learning.trainer.continuation import differences, LENGTHS
 
@@ -77,7 +78,12 @@ class PlannedRun:
         path = folder / self.name / FINISHED
         if not path.is_file():
             return False
-        before = TrainConfig.from_json(json.dumps(json.loads(path.read_text())['config']))
+        remedy = f'remove {path.parent}, and that run is trained again'
+        given = read_object(path, ('config',), remedy)['config']
+        try:
+            before = TrainConfig.from_json(json.dumps(given))
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f'{path}: {error}; {remedy}') from error
         found = differences(before, self.config)
         for name, (old, wanted) in found.items():
             if name not in LENGTHS or not 0 < old < wanted:

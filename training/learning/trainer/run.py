@@ -19,13 +19,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
-import sys
 from typing import Any
 
 import numpy as np
 import torch
 
 from dfp_ros.core.text.printable import listed
+from dfp_ros.core.text.say import say
 from dfp_ros.spec import PolicySpec
 from training.common import memory
 from training.common.disk import make_folder, WriteError
@@ -126,7 +126,7 @@ def train(
         checkpoint.initialise(init_from, state)
     content = checkpoint.restore(saved, state) if resume else {}
     if distributed.own() == 0 and state.notes:
-        print('\n'.join(map(error_line, state.notes)), file=sys.stderr)
+        say('\n'.join(map(error_line, state.notes)), to_errors=True)
     progress = state.progress
     with ExitStack() as stack:
         stack.enter_context(disk_errors(saved))

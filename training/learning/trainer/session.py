@@ -21,13 +21,13 @@ import math
 import os
 from pathlib import Path
 import signal
-import sys
 import time
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
+from dfp_ros.core.text.say import say
 from training.common.disk import DISK, free_bytes, megabytes, number_of, WriteError
 from training.config import NO_ENVIRONMENT
 from training.evaluation.environment_fit import draws
@@ -201,7 +201,10 @@ class Session:
         for name, text in diagnose(self._state.config, rows).items():
             if name not in self._warned:
                 self._warned.add(name)
-                self._bar.write(f'{self._saved.parent}: warning: {text}', file=sys.stderr)
+                # Above the bar, which is drawn again.
+                self._bar.clear()
+                say(f'{self._saved.parent}: warning: {text}', to_errors=True)
+                self._bar.refresh()
 
     def _due(self, every: int) -> bool:
         return self._state.progress.step // every > self._seen // every

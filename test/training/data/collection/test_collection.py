@@ -91,6 +91,20 @@ def test_part_of_another_collection_is_not_gone_on_with(
     assert not (tmp_path / 'numbers.npy').exists()
 
 
+@pytest.mark.parametrize(
+    'content', ['', '[' * 100_000, '[]', '7'], ids=['empty', 'nested', 'list', 'number'])
+def test_a_damaged_recipe_is_said(content: str, tmp_path: Path) -> None:
+    folder = tmp_path / 'numbers.partial'
+    folder.mkdir()
+    (folder / 'recipe.json').write_text(content)
+    with pytest.raises(CollectionError, match=rf'recipe.json: .*; remove {folder}, or name'):
+        collected(tmp_path, Budget(2))
+    (tmp_path / 'numbers.npy').write_bytes(b'1')
+    (tmp_path / 'numbers.json').write_text(content)
+    with pytest.raises(CollectionError, match=r'numbers.npy: found a file of unknown origin'):
+        collected(tmp_path, Budget(2))
+
+
 def test_episodes_of_which_nothing_is_known_are_not_gone_on_with(tmp_path: Path) -> None:
     folder = tmp_path / 'numbers.partial'
     folder.mkdir()

@@ -130,6 +130,23 @@ def test_finished_runs_are_known_by_their_settings(tmp_path: Path) -> None:
         replace(run, config=replace(run.config, horizon=4)).finished(tmp_path)
 
 
+@pytest.mark.parametrize(
+    'content', ['', '[' * 100_000, '[]', '{}', '{"config": 7}', 'NaN'],
+    ids=['empty', 'nested', 'list', 'keyless', 'number', 'nan'])
+def test_a_damaged_record_of_a_finished_run_is_said(
+        content: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """It is not taken for one of a run that is still to do, and names the file."""
+    words = ['--run-folder', str(tmp_path), '--list', 'small-clone']
+    assert main(words) == 0
+    name = capsys.readouterr().out.split(':')[0]
+    (tmp_path / name).mkdir()
+    (tmp_path / name / 'finished.json').write_text(content)
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert str(tmp_path / name / 'finished.json') in said
+    assert f'remove {tmp_path / name}, and that run is trained again' in said
+
+
 def test_table_by_hand(tmp_path: Path) -> None:
     runs = runs_of('--seeds', '0', '1', '2', '--policies', 'dfp', 'fql', 'flow')
     for run, success in zip(runs, (0.2, 0.5, 0, 0.4, 0, 0, 0.6), strict=False):

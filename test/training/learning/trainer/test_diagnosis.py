@@ -17,8 +17,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+import subprocess
+import sys
 
 import pytest
+
+from testing import ROOT
 
 torch = pytest.importorskip('torch')
 
@@ -87,3 +91,30 @@ def test_a_run_says_it_once_and_its_report_too(
     train(tmp_path / 'run', replace(config, steps=64), resume=True)
     assert capsys.readouterr().err.count('the trust region leaks') == 1
     assert 'the trust region leaks' in report([tmp_path / 'run']).read_text()
+
+
+_RUN = """
+import sys
+from pathlib import Path
+from testing.learning.small_runs import small
+from testing.learning.transitions import drawn
+from training.data.transitions import stored
+from training.learning.trainer.run import train
+folder = Path(sys.argv[1])
+stored.save(folder / 'data.npz', drawn([12, 12, 12]))
+train(folder / 'run', small(
+    folder / 'data.npz', steps=200, improve_after=100, anchor='frozen', value_weight=3.0,
+    log_every=5, learning_rate=3e-3))
+"""
+
+
+@pytest.mark.slow
+def test_a_warning_that_nobody_can_read_ends_no_training(tmp_path: Path) -> None:
+    """As when the disk of the log is full, or the reader of a pipe has ended."""
+    for name, log in (('read', str(tmp_path / 'log')), ('full', '/dev/full')):
+        (tmp_path / name).mkdir()
+        done = subprocess.run(
+            ['bash', '-c', '"$0" -c "$1" "$2" 2> "$3"', sys.executable, _RUN,
+             str(tmp_path / name), log], cwd=ROOT, timeout=200)
+        assert done.returncode == 0, name
+    assert 'was still moving' in (tmp_path / 'log').read_text()
