@@ -215,7 +215,8 @@ def _rows(path: Path) -> Rows:
         raise ReportError(f'{path}: found a row without a step, expected a log of training.train')
     for row in rows:
         for column, value in row.items():
-            if abs(value) > _LARGEST or math.isnan(value) and column in _COUNTERS:
+            # A loss may be infinite; time is not.
+            if abs(value) > _LARGEST if math.isfinite(value) else column in _COUNTERS:
                 raise ReportError(
                     f'{path}: {printable(column)}: found {value:g}, which no run writes; restore '
                     'the log, or leave that run out')
