@@ -51,7 +51,8 @@ from training.learning.trainer.session import (
     stop_signals,
     TrainingError,
 )
-from training.robot.learner import Learner, LearnerError
+from training.robot.learner import Learner
+from training.robot.learner_error import LearnerError
 from training.robot.process_priority import step_aside
 from training.robot.robot_link import RobotLink
 from training.robot.run_state import CHECKPOINT, FOLDER, open_run, require_without_pictures

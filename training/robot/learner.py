@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection
-import json
 from pathlib import Path
 from queue import Empty
 import time
@@ -28,24 +27,22 @@ import numpy as np
 from dfp_ros.core.control.decision_row import read_decision
 from dfp_ros.core.control.episode_marks import MARKS, START
 from dfp_ros.core.text.printable import listed
-from dfp_ros.resources import load_robot
-from dfp_ros.spec import PolicySpec
 from training.common.files import write_json
 from training.data.formats.rosbag.actions import ActionLayout
-from training.data.formats.rosbag.decision_steps import relative_fields
 from training.data.transitions.transitions import DataError
 from training.learning.trainer.checkpoint import RunState
-from training.learning.trainer.session import Session, TrainingError
+from training.learning.trainer.session import Session
 from training.robot.candidate import Candidate
-from training.robot.episode_files import EpisodeFiles
-from training.robot.live_episodes import anchor_fault, LiveEpisode, LiveEpisodes, Row
+from training.robot.episode_ledger import EpisodeLedger
+from training.robot.learner_error import LearnerError
+from training.robot.live_episodes import LiveEpisode, LiveEpisodes, Row
+from training.robot.node_fit import NodeFit
 from training.robot.policy_changes import PolicyChanges
-from training.robot.records import EpisodeRecord, RecordTable, TABLE
-from training.robot.releases import OTHER, Releases
+from training.robot.releases import Releases
 from training.robot.robot_link import News, RobotLink
-from training.robot.run_state import RobotEpisodes
+from training.robot.robot_updates import RobotUpdates
+from training.robot.run_state import RobotEpisodes, RunFolder
 from training.robot.settings import LearnerSettings
-from training.robot.success_watch import SuccessWatch
 
 #: Result of a session, in the folder of the run.
 RESULT = 'learner.json'
@@ -55,10 +52,6 @@ _RECENT = 64
 # Most news that are kept until the node has said what it runs.
 _MOST_EARLY = 10_000
 _Item: TypeAlias = 'Row | LiveEpisode'
-
-
-class LearnerError(ValueError):
-    """The learner cannot begin, or cannot go on; the message says why, and what to do."""
 
 
 class Learner:
@@ -81,36 +74,20 @@ class Learner:
             link: RobotLink, session: Session, say: Callable[[str], None]) -> None:
         """Find what earlier sessions left."""
         self._out, self._state, self._settings, self._link = out, state, settings, link
-        self._episodes, self._session, self._say = episodes, session, say
+        self._say = say
         self._changes = PolicyChanges(link)
         self._releases = Releases(out, state, settings, self._changes, say, link.offer_service)
-        self._files = EpisodeFiles(out, state.spec)
-        self._table = RecordTable(out / TABLE)
-        self._watch = SuccessWatch(settings.window)
-        for record in self._table.records:
-            if record.success >= 0 and not record.person_steps and record.policy != OTHER:
-                self._watch.add(bool(record.success), record.policy)
-        numbers = self._files.numbers()
-        self._number = max(
-            [*numbers, *(record.episode for record in self._table.records)], default=-1) + 1
+        self._ledger = EpisodeLedger(
+            out, state.spec, state.progress.environment_steps, episodes.solved, settings.window)
+        self._folder = RunFolder(out)
+        self._updates = RobotUpdates(state, settings, session, self._folder, say)
+        self._fit = NodeFit(link.policy_node, state.spec, settings.robot, say)
         self._live = self._make_live(())
         self._backlog: deque[_Item] = deque()
         self._recent: deque[np.ndarray] = deque(maxlen=_RECENT)
-        self._received = state.progress.environment_steps
-        self._saved_at = state.progress.step
-        self._skipped = 0
-        self._ended = 0
-        self._solved: list[bool] = []
-        #: Why there are no more updates; empty while there are.
-        self.failure = ''
         self._began = time.monotonic()
         self._last_news = self._began
         self._silent = False
-        self._misfit = ''
-        self._relative: tuple[str, ...] = ()
-        # Hash of the robot description at the beginning, and whether the node has another now.
-        self._robot, self._is_other = '', False
-        self._folder = _identity(out)
         # Publishers of marks that were said to contradict each other.
         self._markers: list[str] = []
         self._is_lockstep = False
@@ -125,17 +102,17 @@ class Learner:
         """Learn from the episodes that were written after the last checkpoint."""
         notes: list[str] = []
         count = 0
-        for row, _ in self._files.rows_from(self._received, notes):
-            self._learn(row)
+        for row in self._ledger.rows_on_disk(notes):
+            self._updates.learn(row)
             count += 1
         self._state.buffer.end_episode()
-        self._received = self._state.progress.environment_steps
+        self._ledger.received = self._state.progress.environment_steps
         for note in notes:
             self._say(note)
         if count:
             self._say(f'{count} transitions were on the disk and not in the checkpoint; they are '
                       'learned from now')
-            self._save()
+            self._updates.save()
 
     def await_node(self, stop: Callable[[], bool]) -> None:
         """
@@ -160,11 +137,8 @@ class Learner:
                     f'waiting for the node {self._link.policy_node}: nothing on its topic '
                     '~/policy; start it, or name it with --policy-node')
         if self._changes.status:
-            self._require_fit(self._changes.status)
-            self._robot = _robot_of(self._changes.status)
-            self._relative = self._find_relative(self._changes.status)
-            self._require_fit(self._changes.status)
-            self._live = self._make_live(self._relative)
+            self._fit.begin(self._changes.status)
+            self._live = self._make_live(self._fit.relative)
             self._releases.begin()
             for news in early:
                 self._hear(news)
@@ -179,14 +153,14 @@ class Learner:
         :raises LearnerError: If another learner has taken the node.
         """
         while not stop() and not self._is_done:
-            self._require_folder()
+            self._folder.require()
             try:
                 self._take(0.0 if self._backlog or self._candidate else _BEAT)
                 self._learn_next()
                 self._release()
             except OSError:
                 # A folder that was moved a moment ago, more likely than a file in it.
-                self._require_folder()
+                self._folder.require()
                 raise
             self._tell()
             if self._link.rival:
@@ -198,8 +172,8 @@ class Learner:
     @property
     def _has_enough(self) -> bool:
         """Whether all that was asked for has come."""
-        return 0 < self._settings.episodes <= self._ended or (
-            self._received >= self._settings.steps)
+        return 0 < self._settings.episodes <= self._ledger.ended or (
+            self._ledger.received >= self._settings.steps)
 
     @property
     def _is_done(self) -> bool:
@@ -221,7 +195,7 @@ class Learner:
         while self._backlog and not stop():
             self._learn_next()
         self._tell()
-        self._save()
+        self._updates.save()
         result = self._result()
         write_json(self._out / RESULT, result)
         self._link.say_status(result)
@@ -229,17 +203,14 @@ class Learner:
 
     def _result(self) -> dict[str, Any]:
         """Summarise the run."""
-        progress, table = self._state.progress, self._table
         return {
-            'episodes': self._ended, 'episodes_of_all_sessions': len(table.records),
-            'solved': sum(self._solved), 'success_first_20': table.share(20, last=False),
-            'success_last_20': table.share(20), 'transitions': progress.environment_steps,
-            'updates': progress.step - self._state.config.steps,
-            'swaps': self._releases.swaps, 'rollbacks': self._releases.rollbacks,
-            'refusals': self._releases.refusals, 'transitions_without_updates': self._skipped,
+            **self._ledger.result(), 'transitions': self._state.progress.environment_steps,
+            'updates': self._updates.count, 'swaps': self._releases.swaps,
+            'rollbacks': self._releases.rollbacks, 'refusals': self._releases.refusals,
+            'transitions_without_updates': self._updates.skipped,
             'policy': self._releases.name(self._changes.running),
             'policy_sha256': self._changes.running, 'held': self._releases.held,
-            'failure': self.failure,
+            'failure': self._updates.failure,
             'minutes': round((time.monotonic() - self._began) / 60, 2),
             'counts': dict(self._live.report.counts),
             'dropped': dict(self._live.report.problems)}
@@ -247,102 +218,13 @@ class Learner:
     def _make_live(self, relative: Collection[str]) -> LiveEpisodes:
         """Make the reader of decisions and marks."""
         spec = self._state.spec
-        return LiveEpisodes(ActionLayout.of_policy(spec), spec.period, self._number, relative)
+        return LiveEpisodes(
+            ActionLayout.of_policy(spec), spec.period, self._ledger.next_number, relative)
 
-    def _find_relative(self, status: dict[str, Any]) -> tuple[str, ...]:
-        """Find the actions that are relative, in the robot description."""
-        name = self._settings.robot or str(status.get('settings', {}).get('robot', ''))
-        try:
-            robot = load_robot(name)
-            theirs = (status.get('robot') or {}).get('sha256')
-            if theirs and theirs != robot.sha256:
-                self._say(
-                    f'{self._link.policy_node}: found another robot description than {name} is '
-                    'here; if its commands mean something else, what is learned is wrong: name '
-                    "the node's file with --robot, or start the node again with this one")
-            return relative_fields(robot)
-        except ValueError as error:
-            raise LearnerError(
-                f'{self._link.policy_node}: its robot description cannot be read here ({error}); '
-                'name it with --robot') from error
-
-    def _require_fit(self, status: dict[str, Any]) -> None:
-        """Require that the node publishes decisions and runs a policy for the same robot."""
-        node, spec = self._link.policy_node, self._state.spec
-        if not status.get('settings', {}).get('publish_decisions', True):
-            raise LearnerError(
-                f'{node}: found publish_decisions false, expected true: without its decisions '
-                'there is nothing to learn from; start the node with publish_decisions:=true')
-        try:
-            other = PolicySpec.from_json(_text(status.get('spec')))
-        except ValueError as error:
-            raise LearnerError(
-                f'{node}: found a policy whose specification cannot be read ({error})') from error
-        for kind in ('observation', 'action'):
-            ours, theirs = (
-                [(field.name, field.size, field.unit, *(
-                    (field.low, field.high) if kind == 'action' else ()))
-                 for field in getattr(one, kind)] for one in (spec, other))
-            if ours != theirs:
-                i = next((i for i, pair in enumerate(zip(ours, theirs, strict=False))
-                          if pair[0] != pair[1]), min(len(ours), len(theirs)))
-                raise LearnerError(
-                    f'{node}: found a policy for another robot or other data, expected one with '
-                    f'the fields of the run: {kind} field {i} is {_field(theirs, i)} there, and '
-                    f'{_field(ours, i)} in the run; start the node with a policy exported from '
-                    'the run')
-        if fault := anchor_fault(other, self._relative):
-            raise LearnerError(
-                f'{node}: {fault}; start the node with a policy exported from the run')
-        settings = status.get('settings', {})
-        rate = settings.get('rate', 0)
-        if isinstance(rate, int | float) and rate and settings.get('trigger') != 'samples' and (
-                abs(1 / rate - spec.period) > 1e-6):
-            raise LearnerError(
-                f'{node}: found rate {rate:g} Hz, expected 0, the rate of the policy: steps of '
-                f'another period than {spec.period:g} s are not learned from')
-        if abs(other.period - spec.period) > 1e-9:
-            raise LearnerError(
-                f'{node}: found a policy with a period of {other.period:g} s, expected '
-                f'{spec.period:g} s; start the node with a policy exported from the run')
-
-    def _require_same_robot(self, status: dict[str, Any]) -> None:
-        """Require the robot description of the beginning, and learn nothing from another."""
-        if not self._robot:
-            return
-        was_other, self._is_other = self._is_other, _robot_of(status) != self._robot
-        if self._is_other and not was_other:
-            self._add(*self._live.give_up('another robot'))
-        if self._is_other:
-            raise LearnerError(
-                f'{self._link.policy_node}: found another robot description than at the '
-                'beginning, so that its commands may mean something else; start the node with '
-                'that one again, or start this learner again')
-
-    def _require_folder(self) -> None:
-        """
-        Require that the folder is still the one of the beginning.
-
-        :raises LearnerError: If it is not: a new one there would have none of what was learned.
-        """
-        if _identity(self._out) != self._folder:
-            raise LearnerError(
-                f'{self._out}: was removed, moved or replaced while the learner ran, and nothing '
-                'more is written there; what was learned since the last checkpoint is lost. Put '
-                'the folder back and start again, or name another one with --out')
-
-    def _watch_fit(self) -> None:
-        """Say once that the node has changed, or was replaced, so that it does not fit."""
-        misfit = ''
-        try:
-            if self._changes.status:
-                self._require_fit(self._changes.status)
-                self._require_same_robot(self._changes.status)
-        except LearnerError as error:
-            misfit = str(error)
-        if misfit and misfit != self._misfit:
-            self._say(f'{misfit}; until then, nothing is learned')
-        self._misfit = misfit
+    @property
+    def failure(self) -> str:
+        """Why there are no more updates; empty while there are."""
+        return self._updates.failure
 
     # News
 
@@ -362,7 +244,8 @@ class Learner:
         """Receive one message."""
         if news.kind == 'status':
             self._changes.hear(news.content)
-            self._watch_fit()
+            if self._fit.watch(self._changes.status):
+                self._add(*self._live.give_up('another robot'))
         elif news.kind == 'offer':
             self._releases.go_on()
         elif self._has_enough:
@@ -394,8 +277,7 @@ class Learner:
         try:
             decision = read_decision(
                 [(part.label, part.size) for part in message.layout.dim], message.data)
-            is_left_out = bool(self._misfit) or self._is_other
-            rows = [] if is_left_out else self._live.decide(decision)
+            rows = [] if self._fit.is_left_out else self._live.decide(decision)
         except (ValueError, DataError) as error:
             raise LearnerError(
                 f'{self._link.policy_node}/decision: {error}; run node and learner of the same '
@@ -406,7 +288,7 @@ class Learner:
         self._is_lockstep = decision.lockstep
         self._seen = decision.stamp, self._seen[1]
         self._add(rows, None)
-        if self._misfit:
+        if self._fit.misfit:
             self._add(*self._live.give_up('the policy of the node does not fit'))
 
     def _add(self, rows: list[Row], episode: LiveEpisode | None) -> None:
@@ -429,37 +311,22 @@ class Learner:
 
     def _end(self, episode: LiveEpisode) -> None:
         """Write an episode that has ended, and see what follows from it."""
-        self._files.write(episode, self._received)
-        self._received += episode.transitions
+        ledger, releases, now = self._ledger, self._releases, time.monotonic()
+        ledger.write(episode)
         self._backlog.append(episode)
-        # Marks without a step between them are no episode.
-        self._ended += bool(episode.steps)
-        progress, releases = self._state.progress, self._releases
         policy = releases.name_of_number(episode.policies[-1]) if episode.policies else (
             releases.name(self._changes.running))
-        success = -1 if episode.success is None else int(episode.success)
-        record = EpisodeRecord(
-            episode.number, success, episode.rewards, episode.steps, episode.transitions,
-            episode.person_steps, policy, progress.step - self._state.config.steps,
-            sum(isinstance(item, dict) for item in self._backlog),
-            round(time.monotonic() - self._began, 2))
-        self._table.add(record)
-        now = time.monotonic()
-        if episode.success is not None:
-            self._solved.append(episode.success)
-            self._episodes.solved.append(episode.success)
-            if not episode.person_steps and policy != OTHER:
-                verdict = self._watch.add(episode.success, policy)
-                releases.keep_best(self._watch.best_policy)
-                if verdict is not None:
-                    releases.take_back(verdict, now)
+        record, verdict = ledger.record(
+            episode, policy, self._updates.count,
+            sum(isinstance(item, dict) for item in self._backlog), now - self._began)
+        releases.keep_best(ledger.best_policy)
+        if verdict is not None:
+            releases.take_back(verdict, now)
         ended = episode.ended if episode.steps else (
             f'{episode.ended} without a step, which does not count')
-        self._say(record.line(ended, self._table.share(20)))
+        self._say(record.line(ended, ledger.recent))
         releases.end_episode(now, bool(episode.steps))
         self._link.say_status(self._result())
-
-    # Learning
 
     def _learn_next(self) -> None:
         """Learn from the next transition, or conclude an episode."""
@@ -468,45 +335,9 @@ class Learner:
         item = self._backlog.popleft()
         if isinstance(item, LiveEpisode):
             self._swap_at_end = self._is_lockstep and self._settings.swap == 'between'
-            if self._state.progress.step - self._saved_at >= self._settings.checkpoint_every:
-                self._save()
+            self._updates.save_if_due()
             return
-        self._learn(item, len(self._backlog) > self._settings.most_behind)
-
-    def _learn(self, row: Row, is_late: bool = False) -> None:
-        """Add a transition to the buffer, and make its updates."""
-        state, settings = self._state, self._settings
-        if state.progress.environment_steps >= settings.steps:
-            return
-        state.buffer.add(**row)
-        state.progress.environment_steps += 1
-        if state.progress.environment_steps <= settings.start or self.failure:
-            return
-        if is_late:
-            if not self._skipped:
-                self._say(
-                    f'updates are more than {settings.most_behind} transitions behind the '
-                    'robot; those of further transitions are left out (lower '
-                    '--updates-per-step, or use smaller networks)')
-            self._skipped += 1
-            return
-        try:
-            for _ in range(settings.updates_per_step):
-                self._session.update()
-                self._session.require_finite()
-            self._session.log()
-        except TrainingError as error:
-            self.failure = str(error)
-            self._say(
-                f'{error}; there are no more updates and no new policies, the robot goes on with '
-                'the last one, and episodes are still written')
-
-    def _save(self) -> None:
-        """Write a checkpoint, unless its networks are broken."""
-        if not self.failure:
-            self._require_folder()
-            self._session.save()
-            self._saved_at = self._state.progress.step
+        self._updates.learn(item, len(self._backlog) > self._settings.most_behind)
 
     # Policies
 
@@ -518,7 +349,7 @@ class Learner:
         if self._candidate is not None:
             self._offer(self._candidate, now)
             return
-        if self.failure or not self._recent or not releases.is_due:
+        if self._updates.failure or not self._recent or not releases.is_due:
             self._swap_at_end = self._swap_at_end and bool(self._backlog)
             return
         at_end = self._is_lockstep and settings.swap == 'between'
@@ -558,27 +389,3 @@ class Learner:
                 self._backlog or self._changes.is_busy or awaits):
             self._link.say_seen(*self._seen)
             self._told = self._seen
-
-
-def _robot_of(status: dict[str, Any]) -> str:
-    """Return the hash of a node's robot description; empty if it does not say it."""
-    return str((status.get('robot') or {}).get('sha256') or '')
-
-
-def _identity(folder: Path) -> tuple[int, int] | None:
-    """Identify a folder whatever its name; None if there is none."""
-    try:
-        found = folder.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _text(value: Any) -> str:
-    """Return JSON text of a value."""
-    return json.dumps(value)
-
-
-def _field(fields: list[Any], i: int) -> str:
-    """Describe a field, for an error."""
-    return ' '.join(map(str, fields[i])) if i < len(fields) else 'missing'

@@ -31,6 +31,7 @@ from training.learning.trainer.continuation import (
     differences,
 )
 from training.learning.trainer.run import prepare
+from training.robot.learner_error import LearnerError
 from training.robot.settings import LearnerSettings
 
 #: Folder of the robot's episodes, policies and checkpoint in that of the trained run.
@@ -68,6 +69,31 @@ class RobotEpisodes:
     def restore(self, state: dict[str, torch.Tensor]) -> None:
         """Restore the state."""
         self.solved = state['solved'].tolist()
+
+
+class RunFolder:
+    """
+    The folder, whatever becomes of its name.
+
+    :param path: Where it is at the beginning.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Find out which folder it is."""
+        self.path = path
+        self._identity = _identity(path)
+
+    def require(self) -> None:
+        """
+        Require that the folder is still the one of the beginning.
+
+        :raises LearnerError: If it is not: a new one there would have none of what was learned.
+        """
+        if _identity(self.path) != self._identity:
+            raise LearnerError(
+                f'{self.path}: was removed, moved or replaced while the learner ran, and nothing '
+                'more is written there; what was learned since the last checkpoint is lost. Put '
+                'the folder back and start again, or name another one with --out')
 
 
 def require_without_pictures(run: Path) -> None:
@@ -180,3 +206,12 @@ def make_config(
         value_weight=(
             before.value_weight if settings.value_weight == -1 else settings.value_weight),
         threads=settings.threads or before.threads, compile=False)
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Identify a folder whatever its name; None if there is none."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

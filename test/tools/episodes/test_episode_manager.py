@@ -238,8 +238,8 @@ def test_a_person_runs_episodes_by_services_and_marks(policy: Path) -> None:
         # 80 steps in 4 s; the other two were ended at once.
         assert 20 <= float(values['mean_steps']) <= 80
         assert cell.states[-1]['last'] == 'timeout'
-        assert cell.heard == [
-            'start', 'success', 'failure', 'start', 'start', 'failure', 'start', 'failure']
+        cell.peer.wait_for(lambda: cell.heard == [
+            'start', 'success', 'failure', 'start', 'start', 'failure', 'start', 'failure'])
         assert cell.process.stop(signal.SIGINT) == 0
         output = cell.process.output
         assert 'episode 1: SUCCESS after' in output
