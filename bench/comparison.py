@@ -19,8 +19,9 @@ Comparison of policies at equal updates, on several tasks and seeds, with its ta
 
 A cell is a run of one method on one task with one training seed, of 100,000 updates of the preset
 ``cpu-100k``; it is evaluated at 10,000, 25,000, 50,000 and 100,000 updates, with one candidate and
-with best of N. Runs are continued where they were stopped, several processes share the cells, and
-the figures are kept in ``bench/results/comparison``. The table says which cells are open.
+with best of N; ``--until 25000`` leaves it open there, to have early figures of many. Runs are
+continued where they were stopped, several processes share the cells, and the figures are kept in
+``bench/results/comparison``. The table says which cells are open.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add('--methods', nargs='+', choices=METHODS, default=list(METHODS), help='policies')
     add('--seeds', nargs='+', type=whole, default=[0, 1, 2], help='training seeds')
     add('--episodes', type=count, default=50, help='episodes of the last evaluations')
+    add('--until', type=count, choices=MARKS, default=MARKS[-1],
+        help='updates to measure to; the same cells can be continued later')
     add('--runs', type=user_path, default=Path('runs/comparison'), help='folder of the runs')
     add('--results', type=user_path, default=RESULTS, help='folder of the figures')
     add('--table', action='store_true', help='print the table of the figures, and train nothing')
@@ -74,8 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with claimed(asked.runs / name) as ours:
                 if ours:
                     found = measure(
-                        cell, asked.runs / name, asked.results / f'{name}.json', asked.episodes)
-                    last = found['marks'].get(str(MARKS[-1]), {}).get('candidates', {})
+                        cell, asked.runs / name, asked.results / f'{name}.json', asked.episodes,
+                        asked.until)
+                    last = found['marks'].get(str(asked.until), {}).get('candidates', {})
                     print(name, {key: value['success'] for key, value in last.items()})
     except (ValueError, TrainingError) as error:
         print(error_line(error), file=sys.stderr)

@@ -51,7 +51,8 @@ def claimed(folder: Path) -> Iterator[bool]:
 
 
 def measure(
-        cell: tuple[str, str, int], folder: Path, file: Path, episodes: int) -> dict[str, Any]:
+        cell: tuple[str, str, int], folder: Path, file: Path, episodes: int,
+        until: int = MARKS[-1]) -> dict[str, Any]:
     """
     Train a cell's run to each mark, or continue it, and evaluate the policy there.
 
@@ -59,6 +60,7 @@ def measure(
     :param folder: Folder of the run.
     :param file: JSON file for the figures; written after each mark.
     :param episodes: Episodes of the last evaluations; those before have half as many.
+    :param until: Last mark to measure.
     :return: The figures.
     """
     task, method, seed = cell
@@ -66,7 +68,7 @@ def measure(
     found = json.loads(file.read_text()) if file.exists() else {
         'task': task, 'method': method, 'seed': seed, 'settings': json.loads(config.to_json()),
         'commit': commit(), 'versions': versions(), 'machine': machine(), 'marks': {}}
-    for mark in (mark for mark in MARKS if mark <= config.steps):
+    for mark in (mark for mark in MARKS if mark <= min(until, config.steps)):
         if str(mark) in found['marks']:
             continue
         resume = (folder / 'checkpoint.pt').exists()

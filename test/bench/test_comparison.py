@@ -32,13 +32,12 @@ def test_a_cell_continues_and_its_table_names_the_open_ones(
     """Marks that are there are not measured again; the run is continued, not begun anew."""
     config = small(demonstrations, steps=12, best_of=2, horizon=2)
     monkeypatch.setattr(cells, 'settings', lambda *_: config)
-    monkeypatch.setattr(cells, 'MARKS', (6,))
-    cell, file = ('cube-single-task2', 'cloning', 1), tmp_path / 'cube-single-task2.cloning.1.json'
-    cells.measure(cell, tmp_path / 'run', file, 2)
-    first = json.loads(file.read_text())
-    assert list(first['marks']) == ['6']
     monkeypatch.setattr(cells, 'MARKS', (6, 12))
     monkeypatch.setattr(comparison_table, 'MARKS', (6, 12))
+    cell, file = ('cube-single-task2', 'cloning', 1), tmp_path / 'cube-single-task2.cloning.1.json'
+    cells.measure(cell, tmp_path / 'run', file, 2, until=6)
+    first = json.loads(file.read_text())
+    assert list(first['marks']) == ['6']
     found = cells.measure(cell, tmp_path / 'run', file, 2)
     assert found['marks']['6'] == first['marks']['6']
     assert found['marks']['12']['progress']['step'] == 12
