@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Foreign graphs that are random, newer than the runtime, or pass on other states than they take."""
+"""Foreign graphs that are random, newer than the runtime, or change the size of a state."""
 
 from __future__ import annotations
 
