@@ -124,8 +124,8 @@ class Trust:
             led = '' if real == path.absolute() else f', which leads to {real},'
             raise PolicyError(
                 f'policy file {path}{led or ":"} is in none of the folders of policy_roots '
-                f'({", ".join(map(_name_folder, self.folders))}); put the file into one of them, or start '
-                'the node with its folder in policy_roots')
+                f'({", ".join(map(_name_folder, self.folders))}); put the file into one of them, '
+                'or start the node with its folder in policy_roots')
 
 
 _SIGN = 'sign it with `python -m training.sign sign KEY FILE`'

@@ -20,12 +20,12 @@ from pathlib import Path
 import struct
 from typing import Any
 
-from rosbags.serde import SerdeError
-
 from dfp_ros.core.text.printable import printable
 
 # Most texts of a message that are repaired; its frame, encoding, and the names of its joints.
 _MOST_TEXTS = 200
+# The first bytes of a message in CDR, big and little endian.
+_CDR = (b'\0\0', b'\0\1')
 
 
 class MessageDecoder:
@@ -85,17 +85,26 @@ class MessageDecoder:
             for topic, count in self._repaired.items()]
 
     def _deserialize(self, topic: str, kind: str, content: bytes) -> Any:
-        """Deserialise a message, with its texts repaired if they are not UTF-8."""
+        """
+        Deserialise a message, with its texts repaired if they are not UTF-8.
+
+        Bytes after it are ignored, as ROS does: those of rclpy's ``serialize_message``, with which
+        Python programs write bags, have some beside empty arrays.
+        """
+        if bytes(content[:2]) not in _CDR:
+            raise ValueError('it begins with no mark of CDR')
+        definition = self._store.get_msgdef(kind)
+        read = definition.deserialize_cdr_le if content[1] else definition.deserialize_cdr_be
         for repaired in range(_MOST_TEXTS + 1):
             try:
-                message = self._store.deserialize_cdr(content, kind)
-            except SerdeError as error:
-                cause = error.__cause__
-                if not isinstance(cause, UnicodeDecodeError) or repaired == _MOST_TEXTS:
+                message, _ = read(content[4:], 0, definition.cls, self._store)
+            except UnicodeDecodeError as error:
+                if repaired == _MOST_TEXTS:
                     raise
-                content = _repair(content, cause.object)
+                content = _repair(content, error.object)
                 continue
-            self._repaired[topic] += bool(repaired)
+            if repaired:
+                self._repaired[topic] += 1
             return message
         raise AssertionError('the last attempt returns or raises')
 

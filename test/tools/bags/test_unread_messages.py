@@ -74,17 +74,35 @@ def test_text_that_is_not_utf_8(tmp_path: Path, little: bool) -> None:
     assert [message.header.frame_id for message in messages[10:12]] == ['ca??', '?']
     assert messages[11].name == ['shoulder', '?lbow']
     assert messages[11].position.tolist() == [0.1, 0.2]
+    assert not any('UTF-8' in note for note in read(write(tmp_path / 'plain'))[1])
     assert any('/joint_states: 2 messages have text that is not UTF-8' in note for note in notes)
 
 
 @pytest.mark.parametrize('odd', [
-    b'', b'\0\1\0\0', foreign()[:-9], b'\0\1\0\0' + b'\xff' * 40, b'\0\x0a\0\0' + bytes(80),
-    foreign() + bytes(64)])
+    b'', b'\0\1\0\0', foreign()[:-9], b'\0\1\0\0' + b'\xff' * 40, b'\0\x0a\0\0' + bytes(80)])
 def test_bytes_that_are_no_message(tmp_path: Path, odd: bytes) -> None:
     """They are left out with a note, as no node gets them."""
     messages, notes = read(write(tmp_path / 'bag', odd, odd))
     assert [message.position[1] for message in messages] == list(range(20))
     assert any('/joint_states: 2 of 22 messages left out, which could' in note for note in notes)
+
+
+def test_bytes_after_a_message(tmp_path: Path) -> None:
+    """As those of a bag have that a Python program has written; they may be anything."""
+    messages, notes = read(write(tmp_path / 'bag', foreign() + bytes(64), foreign() + b'x' * 9))
+    assert [list(message.position) for message in messages[10:12]] == [[0.1, 0.2]] * 2
+    assert not any('left out' in note for note in notes)
+
+
+def test_what_rclpy_serialises(tmp_path: Path) -> None:
+    """Its messages with empty arrays are longer than their content."""
+    pytest.importorskip('rclpy')
+    from rclpy.serialization import serialize_message
+    from sensor_msgs.msg import JointState
+    content = bytes(serialize_message(JointState(name=['elbow'], position=[0.5])))
+    assert len(content) > 64
+    messages, _ = read(write(tmp_path / 'bag', content, whole=0))
+    assert [(message.name, list(message.position)) for message in messages] == [(['elbow'], [0.5])]
 
 
 def test_a_topic_without_a_message(tmp_path: Path) -> None:
