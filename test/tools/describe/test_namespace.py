@@ -76,11 +76,11 @@ def test_a_robot_in_a_namespace_has_no_topics_of_another(two_robots: Any) -> Non
 def test_without_a_namespace_all_robots_are_described(two_robots: Any) -> None:
     """Each topic with its namespace."""
     found = yaml.safe_load(describe(two_robots, ''))
-    assert {command['topic'] for command in found['commands'].values()} == {
+    assert {command['topic'] for command in found['commands'].values()} >= {
         'left/twist_command', 'left_arm/twist_command'}
 
 
 def test_a_namespace_without_a_robot_is_told_where_robots_are(two_robots: Any) -> None:
     """A slip in its name is seen at once."""
-    with pytest.raises(ScaffoldError, match='outside the namespace /lefft are /left/joint_states'):
+    with pytest.raises(ScaffoldError, match='outside the namespace /lefft are .*/left/joint_states'):
         describe(two_robots, 'lefft')
