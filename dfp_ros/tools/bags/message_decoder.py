@@ -22,8 +22,8 @@ from typing import Any
 
 from dfp_ros.core.text.printable import printable
 
-# Most texts of a message that are repaired; its frame, encoding, and the names of its joints.
-_MOST_TEXTS = 200
+# Most texts of a message that are repaired, each of which takes another attempt.
+_MOST_TEXTS = 20
 # The first bytes of a message in CDR, big and little endian.
 _CDR = (b'\0\0', b'\0\1')
 

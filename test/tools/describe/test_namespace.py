@@ -82,5 +82,6 @@ def test_without_a_namespace_all_robots_are_described(two_robots: Any) -> None:
 
 def test_a_namespace_without_a_robot_is_told_where_robots_are(two_robots: Any) -> None:
     """A slip in its name is seen at once."""
-    with pytest.raises(ScaffoldError, match='outside the namespace /lefft are .*/left/joint_states'):
+    with pytest.raises(
+            ScaffoldError, match='outside the namespace /lefft are .*/left/joint_states'):
         describe(two_robots, 'lefft')
