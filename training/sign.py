@@ -34,7 +34,7 @@ from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.policy_file import read_policy_file
 from dfp_ros.core.policy.trust import Trust
-from dfp_ros.core.text.printable import printable
+from dfp_ros.core.text.printable import printable, TEXT
 from dfp_ros.core.text.say import say
 from training.common.disk import WriteError
 from training.common.error_line import error_line
@@ -84,8 +84,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _keygen(key: Path) -> None:
     """Make keys."""
     text = make_keys(key)
-    say(f'{key}: the private key, readable by you only; keep it off the robot')
-    say(f'{key}{PUBLIC_SUFFIX}: the public key; for the policy node:')
+    name = printable(key, TEXT)
+    say(f'{name}: the private key, readable by you only; keep it off the robot')
+    say(f'{name}{PUBLIC_SUFFIX}: the public key; for the policy node:')
     say(f'policy_keys: {text}')
 
 
@@ -94,9 +95,9 @@ def _sign(key: Path, policies: list[Path]) -> None:
     private = read_private_key(key)
     for path in policies:
         file = sign(path, private)
-        print(
-            f'{signature_path(path)}: signature of policy {printable(file.spec.name)!r}, sha256 '
-            f'{file.sha256}')
+        say(
+            f'{printable(signature_path(path), TEXT)}: signature of policy '
+            f'{printable(file.spec.name)!r}, sha256 {file.sha256}')
 
 
 def _verify(key: Path, policies: list[Path]) -> int:
@@ -109,8 +110,9 @@ def _verify(key: Path, policies: list[Path]) -> int:
             print(error_line(error), file=sys.stderr)
             status = 1
             continue
-        print(
-            f'{path}: policy {printable(file.spec.name)!r}, sha256 {file.sha256}, {file.signer}')
+        say(
+            f'{printable(path, TEXT)}: policy {printable(file.spec.name)!r}, sha256 '
+            f'{file.sha256}, {file.signer}')
     return status
 
 

@@ -131,7 +131,7 @@ def read_public_key(path: Path) -> bytes:
     :raises SignatureError: If it cannot be used.
     """
     try:
-        lines = read_regular(path, _LARGEST).decode().split('\n')
+        lines = read_regular(path, _LARGEST).decode().splitlines()
         if lines[0] != _PUBLIC.decode():
             raise SettingsError('found no public key in PEM')
         (key,) = parse_keys(lines[1])
@@ -139,8 +139,9 @@ def read_public_key(path: Path) -> bytes:
         raise SignatureError(f'public key {path}: cannot be read: {error.strerror}') from error
     except (ValueError, IndexError) as error:
         raise SignatureError(
-            f'public key {path}: found no public key of Ed25519 in PEM; give the file that ends '
-            f'in {PUBLIC_SUFFIX}') from error
+            f'public key {path}: found no public key of Ed25519 in PEM; give the file '
+            f'NAME{PUBLIC_SUFFIX} that `python -m training.sign keygen NAME` has written'
+        ) from error
     return key
 
 

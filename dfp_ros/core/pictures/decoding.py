@@ -63,6 +63,25 @@ def decode(message: Any, expected: PictureFormat) -> NDArray[Any]:
     return (_decode_compressed if expected.is_compressed else _decode_raw)(message, expected)
 
 
+def require_whole(content: bytes, width: int, height: int) -> None:
+    """
+    Require that a PNG or a JPEG has all of its pixels, as Pillow paints those that are missing.
+
+    :param content: The file.
+    :param width: Width that it has to have, in pixels.
+    :param height: Height that it has to have.
+    :raises ValueError: If it is damaged, or of another size.
+    """
+    name = PNG if content.startswith(SIGNATURE) else JPEG
+    expected = PictureFormat(name, width, height)
+    if name == JPEG:
+        _decode_jpeg(content, expected)
+        return
+    file = read_png(content)
+    _require_size(file.width, file.height, expected)
+    file.unpacked()
+
+
 def describe_too_large(size: int, expected: PictureFormat) -> str:
     """Describe a message that is too large to be read."""
     return (

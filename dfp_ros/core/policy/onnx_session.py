@@ -99,13 +99,18 @@ def open_session(
             f'{error}; {_find_remedy(file, str(error))}') from error
 
 
+def is_newer(problem: str) -> bool:
+    """Tell whether an error of ONNX Runtime is about a file that needs a newer version of it."""
+    return any(sign in problem for sign in _NEWER)
+
+
 def _find_remedy(file: PolicyFile, problem: str) -> str:
     """
     Return the remedy for a file that cannot be loaded.
 
     If the file is newer than the runtime, exporting it again would give the same file.
     """
-    if not any(sign in problem for sign in _NEWER):
+    if not is_newer(problem):
         return REMEDY
     provenance = file.spec.provenance
     versions = provenance.get('exported_with') or provenance.get('versions')

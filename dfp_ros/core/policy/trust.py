@@ -124,11 +124,16 @@ class Trust:
             led = '' if real == path.absolute() else f', which leads to {real},'
             raise PolicyError(
                 f'policy file {path}{led or ":"} is in none of the folders of policy_roots '
-                f'({", ".join(map(str, self.folders))}); put the file into one of them, or start '
-                'the node with its folder in policy_roots')
+                f'({", ".join(map(_name_folder, self.folders))}); put the file into one of them, '
+                'or start the node with its folder in policy_roots')
 
 
 _SIGN = 'sign it with `python -m training.sign sign KEY FILE`'
+
+
+def _name_folder(folder: Path) -> str:
+    """Name a folder of ``policy_roots``, and say if it is none."""
+    return f'{folder}' if folder.is_dir() else f'{folder}, which is no folder here'
 
 
 def _is_within(real: Path, folder: Path) -> bool:

@@ -33,6 +33,7 @@ from dfp_ros.core.policy.posture_file import posture_file
 from dfp_ros.core.policy.trust import Trust
 from dfp_ros.core.settings.execution import ExecutionSettings
 from dfp_ros.core.settings.node import Settings
+from dfp_ros.core.settings.without_effect import without_effect
 from dfp_ros.core.text.errors import explain, nearest
 from dfp_ros.core.text.numbers import shown
 from dfp_ros.node.loading.control_loop import ControlLoop, make_control_loop, make_writers
@@ -218,6 +219,13 @@ def describe_concerns(loop: ControlLoop) -> Iterator[str]:
             f'machine, has none; it runs on {providers}')
     if unslowed := describe_unslowed(loop.settings, loop.robot):
         yield unslowed
+    yield from unused_settings(loop)
+
+
+def unused_settings(loop: ControlLoop) -> tuple[str, ...]:
+    """Describe settings that were set and have no effect beside the others."""
+    return without_effect(
+        loop.settings, loop.settings.candidates or loop.policy.spec.candidates)
 
 
 def longest_latency(loop: ControlLoop) -> float:

@@ -37,6 +37,7 @@ from dfp_ros.node.loading.pending_policy import (
     PendingPolicy,
     require_latency,
     signed,
+    unused_settings,
 )
 from dfp_ros.node.loop.ticker import Ticker
 from dfp_ros.node.parameters.parameters import read_settings, read_values, require_changeable
@@ -232,6 +233,11 @@ class PolicySwapper:
             self._node.get_logger().info(
                 f'policy {loop.policy.spec.name!r} ({printable(loop.policy.path, TEXT)}, sha256 '
                 f'{loop.policy.sha256[:12]}{signed(loop)}) takes over')
+        if loop.settings != old.settings:
+            known = unused_settings(old)
+            for text in unused_settings(loop):
+                if text not in known:
+                    self._node.get_logger().warning(text)
         del old
         self._worker.release(dropped)
         self._publish()

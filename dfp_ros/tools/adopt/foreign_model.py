@@ -27,6 +27,7 @@ import onnxruntime
 
 from dfp_ros.core.files.bounded_file import LARGEST_POLICY, read_regular
 from dfp_ros.core.policy.onnx_metadata import OnnxFileError, read_model
+from dfp_ros.core.policy.onnx_session import is_newer
 from dfp_ros.core.text.printable import printable, quoted
 from dfp_ros.tools.adopt.adoption import AdoptError
 
@@ -37,6 +38,8 @@ STATES = MappingProxyType({
     **FLOATS, 'tensor(int32)': 6, 'tensor(int64)': 7, 'tensor(bool)': 9})
 # More inputs or outputs, and longer names of them, than any policy has.
 _MOST_PORTS, _LONGEST_NAME = 200, 200
+# Of an error of ONNX Runtime, which begins with a place in its source and ends with the reason.
+_LONGEST_ERROR = 1200
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,10 @@ def load_foreign_model(path: Path) -> ForeignModel:
         model = onnx.load_model_from_string(content)
         # Weights beside the file; anything outside of its folder is refused by onnx.
         onnx.load_external_data_for_model(model, str(path.parent))
+    except MemoryError as error:
+        raise AdoptError(
+            f'{path}: its weights take more memory than there is, expected at most '
+            f'{LARGEST_POLICY / 1e6:.0f} MB with those in files beside it') from error
     except Exception as error:  # of protobuf, onnx and the file system
         raise AdoptError(
             f'{path}: is not an ONNX file with all of its weights: '
@@ -163,7 +170,19 @@ def _open(path: Path, model: Any) -> Any:
     except Exception as error:  # ONNX Runtime's own errors share no public base class
         raise AdoptError(
             f'{path}: ONNX Runtime {onnxruntime.__version__} cannot load it: '
-            f'{printable(error, 300)}') from error
+            f'{printable(error, _LONGEST_ERROR)}; {_find_remedy(str(error))}') from error
+
+
+def _find_remedy(problem: str) -> str:
+    """Return the remedy for a model that ONNX Runtime cannot load."""
+    if is_newer(problem):
+        return (
+            'the file is newer than this ONNX Runtime, or has operators of its own: `pip install '
+            '--upgrade onnxruntime` here and on the robot, or export it with an older '
+            'opset_version, and with the operators of ONNX alone')
+    if 'is not a registered function' in problem:
+        return 'it has operators of its own; export it with those of ONNX alone'
+    return 'run it once with ONNX Runtime, and export it again'
 
 
 def _ports(path: Path, kind: str, nodes: Any) -> dict[str, Port]:

@@ -21,6 +21,7 @@ are put together here, term by term, as the framework that it was trained with d
 from __future__ import annotations
 
 from collections.abc import Mapping
+import math
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,8 @@ class ForeignRuntime:
         self._adoption = adoption
         self._types = {name: _NUMPY[port.type] for name, port in foreign.inputs.items()}
         self._names = list(foreign.outputs)
+        self._used = [output.name for output in adoption.outputs]
+        self._used += [given.state for given in adoption.inputs if given.state]
         self._path = foreign.path
         self._shapes = shapes
         self._session = foreign.session
@@ -69,25 +72,49 @@ class ForeignRuntime:
         :param values: The value of each field of the observation, shape (history, size), the
             oldest tick first.
         :return: Shape (horizon, act_dim), in the fields' units, without limits.
-        :raises AdoptError: If inference fails, or an output has another size than it should.
+        :raises AdoptError: If inference fails, an output has another size than it should, or the
+            same inputs have two answers.
         """
         given_numbers = {
             given.name: self._input(given, values) for given in self._adoption.inputs}
+        answers = self._run(given_numbers)
+        # A random graph with a seed answers as that of the policy file does, call by call.
+        again = self._run(given_numbers)
+        for name in self._used:
+            if not np.array_equal(
+                    answers[name], again[name], equal_nan=answers[name].dtype.kind == 'f'):
+                raise AdoptError(
+                    f'{self._path}: its output {name!r} answers otherwise if it is asked the same '
+                    'again, so its graph is random, or keeps a state that is no output; export it '
+                    'without, such as the mean of what it draws, and in evaluation mode')
+        for given in self._adoption.inputs:
+            if given.state:
+                self._states[given.name] = self._state(given, answers[given.state])
+        parts = [self._commands(output, answers[output.name]) for output in self._adoption.outputs]
+        parts += [
+            np.tile(np.array(each.values), (self._adoption.horizon, 1))
+            for each in self._adoption.constants]
+        return np.concatenate(parts, axis=1)
+
+    def _run(self, given_numbers: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+        """Run the graph once."""
         try:
             found = self._session.run(self._names, given_numbers)
         except Exception as error:  # ONNX Runtime's own errors share no public base class
             raise AdoptError(
                 f'{self._path}: its inference fails: {printable(error, 300)}; run it once with '
                 'ONNX Runtime, and export it again') from error
-        answers = dict(zip(self._names, found, strict=True))
-        for given in self._adoption.inputs:
-            if given.state:
-                self._states[given.name] = answers[given.state]
-        parts = [self._commands(output, answers[output.name]) for output in self._adoption.outputs]
-        parts += [
-            np.tile(np.array(each.values), (self._adoption.horizon, 1))
-            for each in self._adoption.constants]
-        return np.concatenate(parts, axis=1)
+        return dict(zip(self._names, found, strict=True))
+
+    def _state(self, given: Input, answer: NDArray[Any]) -> NDArray[Any]:
+        """Require that a state has the size of the input that it is for."""
+        size = math.prod(self._shapes[given.name])
+        if answer.size != size:
+            raise AdoptError(
+                f'{given.where}: the state has {size} numbers, its output {given.state!r} of '
+                f'{self._path.name} answers {answer.size}; a state has one size, so take another '
+                'output, or export it with a fixed batch and length')
+        return answer
 
     def _input(
             self, given: Input, values: Mapping[str, FloatArray]) -> NDArray[Any]:

@@ -40,6 +40,7 @@ from dfp_ros.tools.bags.mcap_records import (
     unpack_message,
     UnpackedSize,
 )
+from dfp_ros.tools.bags.message_decoder import MessageDecoder
 from dfp_ros.tools.bags.metadata import BagMetadata, MetadataError, read_metadata
 
 ENDINGS = ('.mcap', '.db3')
@@ -131,6 +132,8 @@ class BagReader:
         """
         Read messages in the order in which they were received.
 
+        Single ones that are no messages of their type are left out, with a note.
+
         :param topics: Message types by topic.
         :return: Topic, reception time in ns, and message.
         :raises RecordingError: If a type is unknown, or the file is damaged.
@@ -152,6 +155,7 @@ class BagReader:
                 self.notes.append(
                     f'{self.path}: its definition of {channel.type} differs from that of ROS 2 '
                     'Jazzy; messages are read with the recorded one')
+        decoder = MessageDecoder(self.path, store)
         is_packed = self._metadata.compression == 'message'
         unpacked = UnpackedSize(
             sum(file.stat().st_size for file in self.files), '`ros2 bag convert` makes one')
@@ -160,7 +164,9 @@ class BagReader:
                 content = unpack_message(raw) if is_packed else raw
                 if is_packed:
                     unpacked.add(len(content))
-                yield channel.topic, received, store.deserialize_cdr(content, channel.type)
+                message = decoder.decode(channel.topic, channel.type, content)
+                if message is not None:
+                    yield channel.topic, received, message
         except self.error:
             raise
         except SizeError as error:
@@ -171,6 +177,9 @@ class BagReader:
             raise self.error(
                 f'{self.path}: found damaged messages: {printable(error, 300)}; copy it again'
             ) from error
+        if fault := decoder.fault():
+            raise self.error(f'{self.path}: found damaged messages: {fault}; copy it again')
+        self.notes += decoder.notes()
 
     def _merge(
             self, wanted: Sequence[Mapping[int, Channel]]) -> Iterator[tuple[Channel, int, bytes]]:

@@ -54,7 +54,8 @@ class RobotListener:
     """
     Subscriber to every topic that a description could use.
 
-    :param node: Node for the subscriptions; its namespace is the robot's.
+    :param node: Node for the subscriptions; its namespace is the robot's. Topics outside it are
+        those of other robots, and left out.
     """
 
     def __init__(self, node: Node) -> None:
@@ -95,7 +96,7 @@ class RobotListener:
     def _discover(self) -> None:
         """Subscribe to topics that appeared since the last call."""
         for topic, kinds in self._node.get_topic_names_and_types():
-            if topic in self._heard or len(self._heard) >= MOST_TOPICS:
+            if topic in self._heard or len(self._heard) >= MOST_TOPICS or self._is_outside(topic):
                 continue
             publishers = self._node.get_publishers_info_by_topic(topic)
             if len(kinds) != 1 or not publishers or classify(
@@ -130,7 +131,7 @@ class RobotListener:
     def _sum_up(self, seconds: float) -> Survey:
         """Summarise the received messages."""
         last_question = time.monotonic() + _ANSWERS
-        published, taken, left_out = [], [], {}
+        published, taken, left_out, outside = [], [], {}, []
         for topic, kinds in sorted(self._node.get_topic_names_and_types()):
             publishers, subscribers = self._ends(topic)
             name = self._relative(topic)
@@ -138,7 +139,10 @@ class RobotListener:
                 left_out[name] = f'it has several types: {", ".join(sorted(kinds))}'
                 continue
             what, why = classify(topic, kinds[0], publishers, subscribers)
-            if what == SOURCE:
+            if self._is_outside(topic):
+                if what:
+                    outside.append(topic)
+            elif what == SOURCE:
                 if topic not in self._heard:
                     left_out[name] = (
                         f'its type {kinds[0]} is not installed here, or there are too many topics')
@@ -150,7 +154,7 @@ class RobotListener:
                 left_out[name] = why
         return Survey(
             tuple(published), tuple(self._ask(each, last_question) for each in taken), left_out,
-            self._urdf, seconds)
+            self._urdf, seconds, self._node.get_namespace(), tuple(outside))
 
     def _published(
             self, topic: str, kind: str, publishers: tuple[str, ...]) -> PublishedTopic:
@@ -211,8 +215,16 @@ class RobotListener:
 
     def _relative(self, topic: str) -> str:
         """Return a topic's name as a description writes it."""
-        prefix = self._node.get_namespace().rstrip('/') + '/'
-        return topic[len(prefix):] if topic.startswith(prefix) else topic
+        return topic if self._is_outside(topic) else topic[len(self._prefix):]
+
+    def _is_outside(self, topic: str) -> bool:
+        """Tell whether a topic is outside the robot's namespace."""
+        return not topic.startswith(self._prefix)
+
+    @property
+    def _prefix(self) -> str:
+        """Begin of the names of the robot's topics."""
+        return self._node.get_namespace().rstrip('/') + '/'
 
 
 class _Heard:

@@ -51,7 +51,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='describe', description=(__doc__ or '').strip(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='ROS arguments set the namespace and remap names: --ros-args -r __ns:=/left')
+        epilog='ROS arguments set the namespace: --ros-args -r __ns:=/left describes the topics '
+        'in /left only, with names relative to it')
     parser.add_argument(
         'policy', nargs='?', help='policy file to print, or the bare name of one in models')
     parser.add_argument(

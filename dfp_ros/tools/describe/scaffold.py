@@ -59,7 +59,7 @@ def write_scaffold(survey: Survey, name: str) -> str:
         raise ScaffoldError(
             f'found {missing} within {survey.seconds:g} s; start the driver and its controllers, '
             'and check that `ros2 topic list` shows their topics in this shell (ROS_DOMAIN_ID, '
-            'ROS_AUTOMATIC_DISCOVERY_RANGE, namespace)')
+            'ROS_AUTOMATIC_DISCOVERY_RANGE, namespace)' + _describe_outside(survey))
     joints, fault = read_joints(survey.urdf)
     lines = [
         '# Written by `ros2 run dfp_ros describe` from a survey of topics.',
@@ -88,7 +88,8 @@ def write_scaffold(survey: Survey, name: str) -> str:
 
 def _remarks(survey: Survey, fault: str) -> list[str]:
     """List omissions of the description, as comments."""
-    remarks = {**survey.left_out, **{
+    outside = f'outside the namespace {survey.namespace}; without __ns it is described'
+    remarks = {**survey.left_out, **dict.fromkeys(survey.outside, outside), **{
         topic.topic: f'no field is known here for {topic.type}; docs/robot-description.md says '
         'how to write one' for topic in survey.published if not can_be_read(topic)}}
     lines = []
@@ -101,3 +102,12 @@ def _remarks(survey: Survey, fault: str) -> list[str]:
     if len(remarks) > _MOST_LEFT_OUT:
         lines += line(0, f'#   and {len(remarks) - _MOST_LEFT_OUT} more')
     return ['', *lines] if lines else []
+
+
+def _describe_outside(survey: Survey) -> str:
+    """Name the topics outside the namespace, for a message that there are none inside."""
+    if not survey.outside:
+        return ''
+    more = ', ...' if len(survey.outside) > 3 else ''
+    names = printable(', '.join(survey.outside[:3]) + more, 200)
+    return f'; outside the namespace {survey.namespace} are {names}'

@@ -77,6 +77,8 @@ class Survey:
     :param left_out: Other topics, with the reason for leaving them out.
     :param urdf: The robot's URDF; empty if it is not published.
     :param seconds: Duration of the survey.
+    :param namespace: The robot's namespace.
+    :param outside: Full names of the topics outside it that could be sources or commands.
     """
 
     published: tuple[PublishedTopic, ...] = ()
@@ -84,3 +86,5 @@ class Survey:
     left_out: Mapping[str, str] = field(default_factory=dict)
     urdf: str = ''
     seconds: float = 0.0
+    namespace: str = '/'
+    outside: tuple[str, ...] = ()

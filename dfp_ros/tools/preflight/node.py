@@ -47,6 +47,7 @@ from dfp_ros.node.loading.pending_policy import (
     load_control_loop,
     PendingPolicy,
     require_latency,
+    unused_settings,
 )
 from dfp_ros.node.loop.source_subscriptions import SourceSubscriptions
 from dfp_ros.node.monitors.clock_monitor import ClockMonitor
@@ -190,7 +191,7 @@ class PreflightNode(Node):
             find_commands(self, self._loop.robot), self._realtime.refused,
             self._loop.settings.realtime.required, hung,
             find_people(self, self._loop.robot, self._subscriptions_made),
-            self._loop.policy.file.signer)
+            self._loop.policy.file.signer, unused_settings(self._loop))
 
     def close(self) -> None:
         """Destroy everything."""

@@ -130,6 +130,8 @@ def _judge_ticks(figures: Figures) -> Iterator[Remark]:
             f'a tick did not end within {figures.hung:.3g} s, which ended the measurement: '
             'inference on this observation may take for ever. Do not allow operators that can run '
             'without end (execution.unbounded_operators), or export a graph without them'))
+    for text in figures.unused:
+        yield Remark(Level.WARN, 'settings', text)
     for text in figures.refused:
         yield Remark(
             Level.FAIL if figures.is_realtime_required else Level.WARN, 'realtime', text)

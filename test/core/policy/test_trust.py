@@ -76,6 +76,9 @@ def test_folders(tmp_path: Path) -> None:
     # A folder of which another's name begins alike, and the folder itself.
     assert 'policy_roots' in refused(other, Trust((tmp_path / 'roo',)))
     assert 'is in none of the folders' in refused(root, Trust((root,)))
+    # A file in place of its folder, and one that is not there.
+    for none in (inside, tmp_path / 'nothing'):
+        assert f'({none}, which is no folder here)' in refused(inside, Trust((none,)))
 
 
 def test_what_is_outside_is_neither_opened_nor_told(tmp_path: Path) -> None:

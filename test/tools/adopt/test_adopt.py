@@ -352,19 +352,6 @@ def test_refusals(
     assert not (tmp_path / 'adopted.onnx').exists()
 
 
-def test_a_policy_that_is_random(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The self-check finds that two calls differ."""
-    foreign = write_network(tmp_path / 'walk.onnx', 5, 2)
-    model = onnx.load(foreign)
-    model.graph.node[-1].output[0] = 'mean'
-    model.graph.node.extend([
-        helper.make_node('RandomNormalLike', ['mean'], ['noise']),
-        helper.make_node('Add', ['mean', 'noise'], ['actions'])])
-    onnx.save(model, foreign)
-    adopt(tmp_path, foreign, write(tmp_path, meaning()), status=2)
-    assert 'nothing was written. Is its graph random' in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(('name', 'content', 'words'), [
     ('walk.txt', b'', 'found neither an .onnx nor a .yaml file'),
     ('walk.onnx', b'no model', 'is not an ONNX file with all of its weights'),

@@ -119,6 +119,7 @@ def test_faults_fail_the_preflight(figures: Figures, about: str, text: str) -> N
     (command(unlimited=('the velocity of arm',)), 'nothing limits the velocity of arm'),
     (good(missed=2), '2 of 252 ticks were missed'),
     (good(left_out=('cuda',)), 'has no cuda'),
+    (good(unused=('parameter rate: 5.0 has no effect',)), 'rate: 5.0 has no effect'),
     (good(outside={'joint_positions[2]': 250}), 'joint_positions[2] (250)'),
 ])
 def test_warnings_do_not_fail_the_preflight(figures: Figures, text: str) -> None:

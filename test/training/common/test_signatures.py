@@ -20,11 +20,13 @@ from pathlib import Path
 import shutil
 import stat
 import subprocess
+import sys
 
 import pytest
 
 from dfp_ros.core.policy.policy_file import read_policy_file
 from dfp_ros.resources import make_trust
+from testing import ROOT
 from testing.policies.small_policy import write_policy
 
 pytest.importorskip('cryptography')
@@ -114,6 +116,40 @@ def test_what_is_no_key(
     (tmp_path / 'a.onnx.sig').write_bytes(bytes(65))
     assert 'found 65 bytes or more, expected at most 64 bytes' in said(
         capsys, 1, 'verify', f'{key}.pub', policy)
+
+
+def test_each_policy_is_signed_whoever_reads_the_output(key: Path, tmp_path: Path) -> None:
+    """A full disk below a log leaves no policy without its signature."""
+    policies = [str(write_policy(tmp_path / f'{name}.onnx')) for name in 'ab']
+    with open('/dev/full', 'w') as full:
+        done = subprocess.run(
+            [sys.executable, '-m', 'training.sign', 'sign', str(key), *policies], cwd=ROOT,
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=100)
+    assert (done.returncode, done.stderr) == (0, '')
+    assert all(Path(f'{policy}.sig').exists() for policy in policies)
+
+
+def test_a_name_forges_no_verification(
+        key: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file whose name has a line of the output in it."""
+    policy = write_policy(tmp_path / "a.onnx\nb.onnx: policy 'b', signed by the key x.onnx")
+    for command, given in (('sign', key), ('verify', f'{key}.pub')):
+        assert len(said(capsys, 0, command, given, policy).splitlines()) == 1
+
+
+def test_public_keys_as_other_systems_write_them(
+        key: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the line ends of Windows; one of another kind is told by what made it."""
+    policy = write_policy(tmp_path / 'a.onnx')
+    said(capsys, 0, 'sign', key, policy)
+    public = Path(f'{key}.pub')
+    other = tmp_path / 'windows.pub'
+    other.write_bytes(public.read_bytes().replace(b'\n', b'\r\n'))
+    assert 'signed by the key' in said(capsys, 0, 'verify', other, policy)
+    other.write_bytes(ec.generate_private_key(ec.SECP256R1()).public_key().public_bytes(
+        form.Encoding.PEM, form.PublicFormat.SubjectPublicKeyInfo))
+    assert 'that `python -m training.sign keygen NAME` has written' in said(
+        capsys, 2, 'verify', other, policy)
 
 
 def test_a_file_that_changed_is_not_signed(key: Path, tmp_path: Path) -> None:

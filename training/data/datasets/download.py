@@ -39,6 +39,7 @@ from tqdm import tqdm
 from urllib3.exceptions import HTTPError
 
 from dfp_ros.core.files.digest import sha256
+from dfp_ros.core.text.say import say
 from training.common.files import atomic_path
 
 # Limits of consecutive attempts without any data, and of complete but damaged downloads: the first
@@ -110,7 +111,7 @@ class Download:
                 f'{self._partial}: cannot be written ({error.strerror}); free some space, the '
                 'same command resumes the download') from error
         self._keep_checksum()
-        print(f'{self._path}: {self._path.stat().st_size} bytes')
+        say(f'{self._path}: {self._path.stat().st_size} bytes')
 
     def _attempt(self, file: BinaryIO) -> None:
         """Download the missing rest, and verify the complete file."""
@@ -196,7 +197,7 @@ class Download:
             raise DownloadError(
                 f'{self._path}: found contents that do not match {checksum.name}; remove both, '
                 'and run the same command again')
-        print(f'{self._path}: exists already, and is intact' + (
+        say(f'{self._path}: exists already, and is intact' + (
             '' if known else '; its size could not be compared with that on the server'))
 
     def _require_size(self) -> bool:

@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from dfp_ros.core.pictures.decoding import require_whole
 from dfp_ros.core.text.printable import printable
 from dfp_ros.spec_bounds import SpecError
 from dfp_ros.spec_images import check_images, ImageField
@@ -211,6 +212,7 @@ def _decoded(path: Path, key: str, file: bytes, field: ImageField, row: int) -> 
                     f'{path}: {printable(key)}: found a picture of {picture.height} x '
                     f'{picture.width} in row {row}, expected {field.height} x {field.width} as '
                     f'in {layout.INFO}; {_REMEDY}')
+            require_whole(file, field.width, field.height)
             found = np.asarray(picture.convert('RGB' if field.shape[2] == 3 else 'L'))
             return as_rgb(field, found.reshape(field.shape))
     except (OSError, ValueError, SyntaxError) as error:

@@ -146,6 +146,11 @@ def decoded(
                 if frame.pts is None:
                     raise DataError(f'{path}: found a frame without a time; {_REMEDY}')
                 seconds = float(frame.pts * frame.time_base)
+                if frame.is_corrupt:
+                    # Concealed with what is around it.
+                    raise DataError(
+                        f'{path}: found a damaged frame at {seconds:g} s, expected a whole one; '
+                        f'{_REMEDY}, or leave out its episode')
                 pixels = frame.to_ndarray(format='rgb24' if shape[2] == 3 else 'gray')
                 yield math.floor(seconds * rate + 0.5), pixels.reshape(shape)
     except (library.FFmpegError, ValueError, OverflowError) as error:
