@@ -58,7 +58,7 @@ class EpisodeLedger:
 
     @property
     def next_number(self) -> int:
-        """The number of the next episode."""
+        """Return the number of the next episode."""
         return 1 + max([
             *self._files.numbers(), *(record.episode for record in self._table.records)],
             default=-1)

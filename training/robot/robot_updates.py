@@ -50,7 +50,7 @@ class RobotUpdates:
 
     @property
     def count(self) -> int:
-        """Count of updates on the robot, those of earlier sessions included."""
+        """Return the number of updates on the robot, those of earlier sessions included."""
         return self._state.progress.step - self._state.config.steps
 
     def learn(self, row: Row, is_late: bool = False) -> None:
