@@ -254,6 +254,31 @@ def test_a_stop_by_a_person_is_final(packages: dict[str, str], tmp_path: Path) -
             robot.leave()
 
 
+def test_cleaning_up_while_a_server_answers(packages: dict[str, str], tmp_path: Path) -> None:
+    """The process ended with a segmentation fault when clients were destroyed in between."""
+    policy, domain = write_policy(tmp_path / 'p.onnx', SPEC), free_domain()
+    with Peer(domain) as peer:
+        heard = HeardDecisions(peer)
+        with NodeProcess('testing.processes.action_robot', domain, **packages) as robot, \
+                NodeProcess('dfp_ros.policy_node', domain, '--ros-args', *arguments(
+                    policy, robot=ROBOT, publish_decisions='true'), '-r',
+                    'gripper_controller/gripper_cmd:=hand/gripper_cmd', **packages) as node:
+            for _ in range(7):
+                heard.await_one(lambda row: row.state is State.RUNNING, 4, timeout=30)
+                for transition in (
+                        Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP,
+                        Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+                    request = ChangeState.Request()
+                    request.transition.id = transition
+                    answer = peer.ask(ChangeState, 'dfp_policy/change_state', request)
+                    peer.wait_for(
+                        lambda answer=answer: answer.done() or node.process.poll() is not None)
+                    assert node.process.poll() is None, node.output
+                    assert answer.result().success
+            assert node.stop() == 0, node.output
+            robot.leave()
+
+
 class Leading:
     """A person who holds the dead-man within."""
 

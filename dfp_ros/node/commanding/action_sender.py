@@ -28,7 +28,6 @@ from action_msgs.msg import GoalStatus
 from action_msgs.srv import CancelGoal
 import numpy as np
 from numpy.typing import NDArray
-from rclpy.action import ActionClient
 from rclpy.node import Node
 from unique_identifier_msgs.msg import UUID
 
@@ -36,6 +35,7 @@ from dfp_ros.core.control.decision import Commanding, Decision, State
 from dfp_ros.core.description.commands import CHUNK, CommandTopic, Stop
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.safety.reasons import Reason
+from dfp_ros.node.commanding.action_clients import action_clients
 from dfp_ros.node.messages.command_writer import CommandWriter
 
 #: Time in s after which a request that is not answered no longer keeps the next one waiting.
@@ -96,13 +96,10 @@ class ActionSender:
         self._change = topic.goal_change
         self._has_plans = topic.trajectory == CHUNK
         self._keeps = all(topic.stop_of(entry) is Stop.KEEP for entry in topic.entries)
-        self._node = node
         # A client's name is not remapped with the action's: goals would go to the robot of which
         # the user said that it is not to be commanded.
         self.topic_name = node.resolve_topic_name(topic.topic)
-        self._client = ActionClient(node, kind, self.topic_name)
-        self._canceller = node.create_client(
-            CancelGoal, f'{self.topic_name}/_action/cancel_goal')
+        self._client, self._canceller = action_clients(node, kind, self.topic_name)
         self._lock = threading.RLock()
         self._sent: NDArray[np.float64] | None = None
         self._urgency = _Urgency.NONE
@@ -256,11 +253,6 @@ class ActionSender:
             if done.exception() is None and done.result() is not None and (
                     done.result().return_code in _NOT_THERE) and identity in self._active:
                 self._active.remove(identity)
-
-    def close(self) -> None:
-        """Destroy the client."""
-        self._client.destroy()
-        self._node.destroy_client(self._canceller)
 
 
 def _urgency_of(decision: Decision) -> _Urgency:
