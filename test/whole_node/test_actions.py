@@ -254,6 +254,36 @@ def test_a_stop_by_a_person_is_final(packages: dict[str, str], tmp_path: Path) -
             robot.leave()
 
 
+def test_a_gripper_whose_server_answers_late(packages: dict[str, str], tmp_path: Path) -> None:
+    """A goal that it takes after a stop is cancelled, and comes again after ~/resume."""
+    policy, domain = write_policy(tmp_path / 'p.onnx', SPEC), free_domain()
+    with Peer(domain) as peer:
+        heard, said = HeardDecisions(peer), Said(peer)
+        behave = peer.node.create_publisher(String, 'behave', 10)
+        with NodeProcess('testing.processes.action_robot', domain, **packages) as robot, \
+                NodeProcess('dfp_ros.policy_node', domain, '--ros-args', *arguments(
+                    policy, robot=ROBOT, publish_decisions='true'), '-r',
+                    'gripper_controller/gripper_cmd:=hand/gripper_cmd', **packages) as node:
+            heard.await_one(lambda row: row.state is State.RUNNING, 20)
+            behave.publish(String(data='late'))
+            begin = len(said)
+            # The robot stands still, with the goal.
+            heard.await_one(lambda row: Reason.STALE in row.reason)
+            peer.call(Trigger, 'dfp_policy/stop')
+            heard.await_one(lambda row: row.state is State.STOPPED)
+            peer.wait_for(lambda: [
+                each for each in said.all('cancelled', begin) if not each['arm']], 10)
+            behave.publish(String(data='follow'))
+            heard.await_one(lambda row: row.state is State.STOPPED, 20)
+            begin = len(said)
+            peer.call(Trigger, 'dfp_policy/resume')
+            peer.wait_for(lambda: said.all('gripper', begin), 20)
+            heard.await_one(
+                lambda row: row.state is State.RUNNING and not row.reason & Reason.GOAL_FAILED, 20)
+            assert node.stop() == 0, node.output
+            robot.leave()
+
+
 def test_cleaning_up_while_a_server_answers(packages: dict[str, str], tmp_path: Path) -> None:
     """The process ended with a segmentation fault when clients were destroyed in between."""
     policy, domain = write_policy(tmp_path / 'p.onnx', SPEC), free_domain()

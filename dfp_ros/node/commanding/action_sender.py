@@ -71,6 +71,9 @@ class ActionSender:
     is a plan, or a number has changed by more than ``goal_change`` since the last. Outputs that
     keep their last command at a stop, such as a gripper's, keep their goal, too.
 
+    A goal that the server accepts late, when the robot is stopped already, is cancelled: nobody
+    expects motion then. One that it had accepted before is kept or cancelled as above.
+
     A hold tries its goal again if it fails. A robot that an operator has stopped is not moved for
     that: somebody may have cancelled the goal, or pushed the robot out of its path.
 
@@ -109,6 +112,8 @@ class ActionSender:
         # Goals that the server has accepted and not ended, the oldest first.
         self._active: deque[bytes] = deque()
         self._newest = b''
+        # When the newest goal was requested, and whether nothing is to move any more.
+        self._requested, self._is_over = 0.0, False
         self._cancels: deque[Any] = deque()
         self._failure, self._failed = '', 0.0
 
@@ -138,12 +143,13 @@ class ActionSender:
         with self._lock:
             begins = urgency is not _Urgency.NONE and urgency is not self._urgency
             self._urgency = urgency
+            self._is_over = _is_final(decision)
             numbers = decision.sent[part]
             if not self._client.server_is_ready():
                 # Also if there is nothing to send: a gripper that has its goal may need another.
                 self._fail(f'there is no server of the action {self.topic_name}')
                 return
-            if not begins and (self._keeps or self._has_ended) and _is_final(decision):
+            if not begins and (self._keeps or self._has_ended) and self._is_over:
                 return
             if not begins and not self._is_due(
                     numbers, self._has_plans and decision.ahead is not None):
@@ -158,6 +164,11 @@ class ActionSender:
                 return
             self._ask(self._goal_type(
                 **{self._field: writer.write(decision.sent, stamp, decision.ahead)}), numbers)
+
+    def close(self) -> None:
+        """Let nothing move that the server accepts from now on."""
+        with self._lock:
+            self._is_over = True
 
     def forget_failure(self) -> None:
         """
@@ -188,7 +199,8 @@ class ActionSender:
         """Request a goal."""
         identity = uuid.uuid4().bytes
         self._sent = numbers.copy()
-        self._asked = identity, time.monotonic()
+        self._requested = time.monotonic()
+        self._asked = identity, self._requested
         self._newest, self._has_ended = identity, False
         future = self._client.send_goal_async(
             goal, goal_uuid=UUID(uuid=np.frombuffer(identity, np.uint8)))
@@ -207,6 +219,11 @@ class ActionSender:
             # Whether or not the server has replaced them itself.
             self._cancel(list(self._active) if identity == self._newest else [identity])
             self._active.append(identity)
+            if self._keeps and self._is_over and identity == self._newest and (
+                    time.monotonic() - self._requested > PATIENCE):
+                # After ~/resume it is requested again.
+                self._newest, self._sent = b'', None
+                self._cancel([identity])
             is_old = time.monotonic() - self._failed >= _LASTS
             if identity == self._newest and is_old:
                 self._failure = ''

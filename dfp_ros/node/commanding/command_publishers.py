@@ -131,7 +131,9 @@ class CommandPublishers:
     def close(self) -> None:
         """Destroy the publishers; clients of actions are kept until the node ends."""
         for publisher in self._publishers:
-            if not isinstance(publisher, ActionSender):
+            if isinstance(publisher, ActionSender):
+                publisher.close()
+            else:
                 self._node.destroy_publisher(publisher)
 
 
