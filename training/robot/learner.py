@@ -90,6 +90,8 @@ class Learner:
         for record in self._table.records:
             if record.success >= 0 and not record.person_steps and record.policy != OTHER:
                 self._watch.add(bool(record.success), record.policy)
+        self._releases.keep(
+            (record.policy for record in self._table.records), self._watch.best_policy)
         numbers = self._files.numbers()
         self._number = max(
             [*numbers, *(record.episode for record in self._table.records)], default=-1) + 1
@@ -378,7 +380,8 @@ class Learner:
 
     def _watch_marks(self, mark: str) -> None:
         """Say who publishes marks if they contradict each other, as those of two programs do."""
-        if (mark == START) is not self._live.is_within_episode:
+        # A learner that starts within an episode hears its end first.
+        if not self._seen[1] or (mark == START) is not self._live.is_within_episode:
             return
         publishers = sorted(self._link.mark_publishers())
         if len(publishers) > 1 and publishers != self._markers:

@@ -23,6 +23,7 @@ from pathlib import Path
 import re
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 from typing import Any
@@ -47,7 +48,7 @@ from std_srvs.srv import Trigger
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.tools.bags.checked_writer import CheckedWriter
 from dfp_ros.tools.bags.reader import RecordingError
-from dfp_ros.tools.recording.bag_writer import BagError, BagWriter
+from dfp_ros.tools.recording.bag_writer import _is_full, BagError, BagWriter
 from dfp_ros.tools.recording.message_definitions import find_definitions
 from dfp_ros.tools.recording.operator_marks import Presses
 from dfp_ros.tools.recording.recorder import RecorderNode
@@ -305,6 +306,20 @@ def test_a_queue_is_bounded_in_bytes(
     # Whether a message is dropped depends on the disk, but each is counted.
     assert bag.written + bag.dropped == bag.received
     assert bag.lost == 0
+
+
+def test_the_remedy_of_a_full_disk() -> None:
+    with open('/dev/full', 'wb', buffering=0) as file, (
+            pytest.raises(OSError, match='No space left')) as found:
+        file.write(b'x')
+    assert _is_full(found.value)
+    base = sqlite3.connect(':memory:')
+    base.execute('PRAGMA max_page_count = 2')
+    base.execute('CREATE TABLE a (x)')
+    with pytest.raises(sqlite3.OperationalError) as refused:
+        base.execute('CREATE TABLE b (x)')
+    assert _is_full(refused.value)
+    assert not _is_full(OverflowError('too large'))
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
