@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import replace
 import json
 from pathlib import Path
+import re
 import threading
 from typing import Any
 
@@ -280,6 +281,37 @@ def test_a_gripper_whose_server_answers_late(packages: dict[str, str], tmp_path:
             peer.wait_for(lambda: said.all('gripper', begin), 20)
             heard.await_one(
                 lambda row: row.state is State.RUNNING and not row.reason & Reason.GOAL_FAILED, 20)
+            assert node.stop() == 0, node.output
+            robot.leave()
+
+
+def test_a_hold_whose_goals_are_aborted_tries_less_and_less(
+        packages: dict[str, str], tmp_path: Path) -> None:
+    """An arm that is blocked was pushed against the obstacle each second."""
+    policy, domain = write_policy(tmp_path / 'p.onnx', SPEC), free_domain()
+    with Peer(domain) as peer:
+        heard, said = HeardDecisions(peer), Said(peer)
+        behave = peer.node.create_publisher(String, 'behave', 10)
+        with NodeProcess('testing.processes.action_robot', domain, **packages) as robot, \
+                NodeProcess('dfp_ros.policy_node', domain, '--ros-args', *arguments(
+                    policy, robot=ROBOT, publish_decisions='true'), '-r',
+                    'gripper_controller/gripper_cmd:=hand/gripper_cmd', **packages) as node:
+            heard.await_one(lambda row: row.state is State.RUNNING, 20)
+            behave.publish(String(data='abort'))
+            found = [0, 0]
+
+            def is_calm() -> bool:
+                """Tell whether there was no goal for more than three seconds of decisions."""
+                goals = len(said.all('arm'))
+                if goals != found[0]:
+                    found[:] = goals, len(heard.all)
+                return len(heard.all) - found[1] > 60
+            peer.wait_for(is_calm, 30)
+            assert re.search(
+                r'was aborted .*; \d times in a row, so a hold tries it again after \d s',
+                node.output), node.output
+            behave.publish(String(data='follow'))
+            heard.await_one(lambda row: row.state is State.RUNNING, 20, timeout=40)
             assert node.stop() == 0, node.output
             robot.leave()
 

@@ -46,6 +46,9 @@ MOST_GOALS = 16
 _MOST_CANCELS = 4 * MOST_GOALS
 # Shortest time in s for which a failure is reported: a hold does not alternate with motion.
 _LASTS = 1.0
+# Longest time in s between two tries of a hold, and time in s without a failure after which it is
+# tried as often as at first.
+_LONGEST, _CALM = 16.0, 5.0
 _FIELDS = {
     'control_msgs/action/FollowJointTrajectory': 'trajectory',
     'control_msgs/action/GripperCommand': 'command'}
@@ -74,8 +77,10 @@ class ActionSender:
     A goal that the server accepts late, when the robot is stopped already, is cancelled: nobody
     expects motion then. One that it had accepted before is kept or cancelled as above.
 
-    A hold tries its goal again if it fails. A robot that an operator has stopped is not moved for
-    that: somebody may have cancelled the goal, or pushed the robot out of its path.
+    A hold tries its goal again if it fails, half as often after each one that was aborted,
+    cancelled by others or not answered: the robot may push against something. A robot that an
+    operator has stopped is not moved for that: somebody may have cancelled the goal, or pushed the
+    robot out of its path.
 
     Every method may be called in any thread.
 
@@ -116,6 +121,8 @@ class ActionSender:
         self._requested, self._is_over = 0.0, False
         self._cancels: deque[Any] = deque()
         self._failure, self._failed = '', 0.0
+        # Time in s to the next try of a hold, and failures in a row.
+        self._wait, self._failures = _LASTS, 0
 
     @property
     def fault(self) -> str:
@@ -189,9 +196,10 @@ class ActionSender:
             if now - self._asked[1] < PATIENCE:
                 return False
             self._asked = None
-            self._fail(f'the server of {self.topic_name} does not answer')
+            self._fail(f'the server of {self.topic_name} does not answer', slows=True)
         if self._failure:
-            return now - self._failed >= _LASTS
+            return now - self._failed >= (
+                self._wait if self._urgency is _Urgency.STOP else _LASTS)
         return self._sent is None or has_plan or bool(
             (np.abs(numbers - self._sent) > self._change).any())
 
@@ -245,11 +253,27 @@ class ActionSender:
                 code = getattr(found.result, 'error_code', 0)
                 self._fail(
                     f'the goal of {self.topic_name} was {_ENDS[found.status]}'
-                    + (f' (error {code})' if code else '') + (f': {text}' if text else ''))
+                    + (f' (error {code})' if code else '') + (f': {text}' if text else ''),
+                    slows=True)
 
-    def _fail(self, text: str) -> None:
-        """Note a failure, until a later goal is accepted."""
-        self._failure, self._failed = text, time.monotonic()
+    def _fail(self, text: str, slows: bool = False) -> None:
+        """
+        Note a failure, until a later goal is accepted.
+
+        :param text: What happened.
+        :param slows: Whether the next try comes later than the one before.
+        """
+        now = time.monotonic()
+        if now - self._failed > self._wait + _CALM:
+            self._wait, self._failures = _LASTS, 0
+        if slows:
+            self._wait = min(_LASTS * 2**self._failures, _LONGEST)
+            self._failures = min(self._failures + 1, 1000)
+            if self._failures > 1:
+                text += (
+                    f'; {self._failures} times in a row, so a hold tries it again after '
+                    f'{self._wait:g} s')
+        self._failure, self._failed = text, now
         self._sent = None
 
     def _cancel(self, goals: list[bytes]) -> None:
