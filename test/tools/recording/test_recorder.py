@@ -161,6 +161,27 @@ def test_refuses(tmp_path: Path, parameters: dict[str, Any], message: str) -> No
     assert not (tmp_path / 'new').exists()
 
 
+def test_marks_of_two_programs(tmp_path: Path) -> None:
+    """They are named while there is time to end one, not only when the bag is converted."""
+    with recording(tmp_path / 'bag') as (process, peer):
+        publishers = [
+            peer.node.create_publisher(String, 'episode_marks', 10) for _ in range(2)]
+        for publisher in publishers:
+            peer.wait_for(publisher.get_subscription_count)
+
+        def mark(which: int, word: str) -> None:
+            before = process.output.count(f'mark: {word}')
+            publishers[which].publish(String(data=word))
+            peer.wait_for(lambda: process.output.count(f'mark: {word}') > before)
+        mark(0, 'failure')
+        assert 'failure comes without an episode that has started, and is' in process.output
+        assert 'judged wrongly' not in process.output
+        mark(0, 'start')
+        mark(1, 'start')
+        assert 'start comes within an episode, which has no end and is dropped; ' in process.output
+        assert '/peer publish marks: if more than one of them sends marks, ' in process.output
+
+
 def test_ends_after_so_many_episodes(tmp_path: Path) -> None:
     """One of them is a failure. An end without a start, or repeated, is no episode."""
     with recording(tmp_path / 'bag', episodes=2) as (process, peer):
