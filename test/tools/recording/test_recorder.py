@@ -241,6 +241,8 @@ def test_messages_before_the_end_are_recorded(tmp_path: Path) -> None:
             Parameter('robot', value='ur5e_cube'),
             Parameter('out', value=str(tmp_path / 'bag'))])
         assert recorder.autostart()
+        # One that comes while its subscription is made anew would end the process.
+        assert not any(each.event_handlers for each in recorder._subscriptions_made)
         publisher = peer.node.create_publisher(JointState, 'joint_states', 100)
         peer.wait_for(publisher.get_subscription_count)
         for _ in range(50):
