@@ -39,6 +39,7 @@ from dfp_ros.core.settings.node import Settings
 from dfp_ros.core.settings.setting import SettingsError
 from dfp_ros.core.text.errors import explain
 from dfp_ros.core.text.printable import printable, TEXT
+from dfp_ros.node.commanding.action_clients import destroy_action_clients
 from dfp_ros.node.commanding.command_publishers import CommandPublishers
 from dfp_ros.node.files.node_files import NodeFiles
 from dfp_ros.node.loading.control_loop import ControlLoop
@@ -245,6 +246,7 @@ class PolicyNode(GuardedNode):
         if self._commands is not None:
             self._commands.wait_until_arrived()
         self._close()
+        destroy_action_clients(self)
         self.destroy_node()
 
     def _configure(self) -> ControlLoop:

@@ -66,7 +66,7 @@ OPERATOR, DEMO, VIEW = 'scripted_operator', 'demo', 'view'
 
 #: Calls, by file and expression of the name.
 NAMES: dict[tuple[str, str], tuple[Entry, ...]] = {
-    ('dfp_ros/node/commanding/action_sender.py', "f'{self.topic_name}/_action/cancel_goal'"): (
+    ('dfp_ros/node/commanding/action_clients.py', "f'{name}/_action/cancel_goal'"): (
         Entry(
             POLICY, 'Actions of the robot description',
             'Goals of FollowJointTrajectory or GripperCommand, and their cancellation.',

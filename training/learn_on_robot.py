@@ -127,7 +127,8 @@ def learn(run: Path, out: Path, settings: LearnerSettings) -> int:
         say(error_line(text))
 
     require_without_pictures(run)
-    with stop_signals() as asked, disk_errors(out / CHECKPOINT), ExitStack() as stack:
+    with stop_signals() as asked, disk_errors(
+            out / CHECKPOINT, resume='start again'), ExitStack() as stack:
         tell(f'learner: {step_aside(settings.nice, settings.processors)}')
         link = RobotLink(
             settings.policy_node, settings.marks, settings.node_name, settings.namespace)

@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import replace
 import json
 from pathlib import Path
+import re
 import threading
 from typing import Any
 
@@ -250,6 +251,92 @@ def test_a_stop_by_a_person_is_final(packages: dict[str, str], tmp_path: Path) -
             peer.call(Trigger, 'dfp_policy/resume')
             heard.await_one(runs, 10, timeout=30)
             peer.wait_for(lambda: said.all('arm', begin) and said.all('gripper', begin))
+            assert node.stop() == 0, node.output
+            robot.leave()
+
+
+def test_a_gripper_whose_server_answers_late(packages: dict[str, str], tmp_path: Path) -> None:
+    """A goal that it takes after a stop is cancelled, and comes again after ~/resume."""
+    policy, domain = write_policy(tmp_path / 'p.onnx', SPEC), free_domain()
+    with Peer(domain) as peer:
+        heard, said = HeardDecisions(peer), Said(peer)
+        behave = peer.node.create_publisher(String, 'behave', 10)
+        with NodeProcess('testing.processes.action_robot', domain, **packages) as robot, \
+                NodeProcess('dfp_ros.policy_node', domain, '--ros-args', *arguments(
+                    policy, robot=ROBOT, publish_decisions='true'), '-r',
+                    'gripper_controller/gripper_cmd:=hand/gripper_cmd', **packages) as node:
+            heard.await_one(lambda row: row.state is State.RUNNING, 20)
+            behave.publish(String(data='late'))
+            begin = len(said)
+            # The robot stands still, with the goal.
+            heard.await_one(lambda row: Reason.STALE in row.reason)
+            peer.call(Trigger, 'dfp_policy/stop')
+            heard.await_one(lambda row: row.state is State.STOPPED)
+            peer.wait_for(lambda: [
+                each for each in said.all('cancelled', begin) if not each['arm']], 10)
+            behave.publish(String(data='follow'))
+            heard.await_one(lambda row: row.state is State.STOPPED, 20)
+            begin = len(said)
+            peer.call(Trigger, 'dfp_policy/resume')
+            peer.wait_for(lambda: said.all('gripper', begin), 20)
+            heard.await_one(
+                lambda row: row.state is State.RUNNING and not row.reason & Reason.GOAL_FAILED, 20)
+            assert node.stop() == 0, node.output
+            robot.leave()
+
+
+def test_a_hold_whose_goals_are_aborted_tries_less_and_less(
+        packages: dict[str, str], tmp_path: Path) -> None:
+    """An arm that is blocked was pushed against the obstacle each second."""
+    policy, domain = write_policy(tmp_path / 'p.onnx', SPEC), free_domain()
+    with Peer(domain) as peer:
+        heard, said = HeardDecisions(peer), Said(peer)
+        behave = peer.node.create_publisher(String, 'behave', 10)
+        with NodeProcess('testing.processes.action_robot', domain, **packages) as robot, \
+                NodeProcess('dfp_ros.policy_node', domain, '--ros-args', *arguments(
+                    policy, robot=ROBOT, publish_decisions='true'), '-r',
+                    'gripper_controller/gripper_cmd:=hand/gripper_cmd', **packages) as node:
+            heard.await_one(lambda row: row.state is State.RUNNING, 20)
+            behave.publish(String(data='abort'))
+            found = [0, 0]
+
+            def is_calm() -> bool:
+                """Tell whether there was no goal for more than three seconds of decisions."""
+                goals = len(said.all('arm'))
+                if goals != found[0]:
+                    found[:] = goals, len(heard.all)
+                return len(heard.all) - found[1] > 60
+            peer.wait_for(is_calm, 30)
+            assert re.search(
+                r'was aborted .*; \d times in a row, so a hold tries it again after \d s',
+                node.output), node.output
+            behave.publish(String(data='follow'))
+            heard.await_one(lambda row: row.state is State.RUNNING, 20, timeout=40)
+            assert node.stop() == 0, node.output
+            robot.leave()
+
+
+def test_cleaning_up_while_a_server_answers(packages: dict[str, str], tmp_path: Path) -> None:
+    """The process ended with a segmentation fault when clients were destroyed in between."""
+    policy, domain = write_policy(tmp_path / 'p.onnx', SPEC), free_domain()
+    with Peer(domain) as peer:
+        heard = HeardDecisions(peer)
+        with NodeProcess('testing.processes.action_robot', domain, **packages) as robot, \
+                NodeProcess('dfp_ros.policy_node', domain, '--ros-args', *arguments(
+                    policy, robot=ROBOT, publish_decisions='true'), '-r',
+                    'gripper_controller/gripper_cmd:=hand/gripper_cmd', **packages) as node:
+            for _ in range(7):
+                heard.await_one(lambda row: row.state is State.RUNNING, 4, timeout=30)
+                for transition in (
+                        Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP,
+                        Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+                    request = ChangeState.Request()
+                    request.transition.id = transition
+                    answer = peer.ask(ChangeState, 'dfp_policy/change_state', request)
+                    peer.wait_for(
+                        lambda answer=answer: answer.done() or node.process.poll() is not None)
+                    assert node.process.poll() is None, node.output
+                    assert answer.result().success
             assert node.stop() == 0, node.output
             robot.leave()
 

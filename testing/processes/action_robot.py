@@ -18,12 +18,14 @@ The description of the tests names the gripper's action ``gripper_controller/gri
 the policy node has to be started with a remapping of. It needs the packages of
 :mod:`testing.messages.packages`, so it runs in a process of its own.
 What it is to do comes as words on ``behave``: ``follow``, ``refuse``, ``abort``, or ``last``, with
-which goals last until they are cancelled; what happens is said as JSON on ``said``.
+which goals last until they are cancelled, or ``late``, with which the robot stands
+still for two seconds before it takes a gripper's goal; what happens is said as JSON on ``said``.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from control_msgs.action import FollowJointTrajectory, GripperCommand
@@ -76,6 +78,8 @@ class ActionRobot(Node):
         """Accept a goal, or refuse it."""
         is_refused = self.behaviour == 'refuse'
         if hasattr(goal, 'command'):
+            if self.behaviour == 'late':
+                time.sleep(2.0)
             self.say(
                 event='gripper', position=goal.command.position, effort=goal.command.max_effort)
         else:

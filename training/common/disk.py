@@ -61,6 +61,8 @@ def write_error(path: Path, error: BaseException, needed: int | None, came: int)
     kept = '; the existing file is unchanged' if path.is_file() else ''
     remedy = 'free some space there or name another path' if number in DISK else (
         'check its permissions or name another path')
+    if number == errno.EROFS:
+        remedy = 'have it mounted for writing, or name another path'
     return WriteError(
         number, f'{path}: cannot be written ({os.strerror(number)}; {size}{room}){kept}; {remedy}',
         str(path))

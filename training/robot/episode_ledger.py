@@ -64,6 +64,11 @@ class EpisodeLedger:
             default=-1)
 
     @property
+    def policies(self) -> list[str]:
+        """Names of the policies of all episodes, in order."""
+        return [record.policy for record in self._table.records]
+
+    @property
     def best_policy(self) -> str:
         """Policy that ended the best window; empty before there is one."""
         return self._watch.best_policy

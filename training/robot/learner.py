@@ -79,6 +79,7 @@ class Learner:
         self._releases = Releases(out, state, settings, self._changes, say, link.offer_service)
         self._ledger = EpisodeLedger(
             out, state.spec, state.progress.environment_steps, episodes.solved, settings.window)
+        self._releases.keep(self._ledger.policies, self._ledger.best_policy)
         self._folder = RunFolder(out)
         self._updates = RobotUpdates(state, settings, session, self._folder, say)
         self._fit = NodeFit(link.policy_node, state.spec, settings.robot, say)
@@ -261,7 +262,8 @@ class Learner:
 
     def _watch_marks(self, mark: str) -> None:
         """Say who publishes marks if they contradict each other, as those of two programs do."""
-        if (mark == START) is not self._live.is_within_episode:
+        # A learner that starts within an episode hears its end first.
+        if not self._seen[1] or (mark == START) is not self._live.is_within_episode:
             return
         publishers = sorted(self._link.mark_publishers())
         if len(publishers) > 1 and publishers != self._markers:

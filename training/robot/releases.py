@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 import re
 import shutil
@@ -34,6 +34,7 @@ from training.learning.trainer.checkpoint import RunState
 from training.robot.candidate import Candidate, CandidateError, make_candidate
 from training.robot.policy_changes import Chosen, Outcome, PolicyChanges
 from training.robot.settings import LearnerSettings
+from training.robot.signing import signing_fault
 from training.robot.success_watch import Verdict
 
 #: Folder of the policy files in that of a run.
@@ -42,6 +43,7 @@ POLICIES = 'policies'
 FIRST = 'start.onnx'
 #: Names of the policy that the node was first started with, and of those of another origin.
 START, OTHER = 'start', 'other'
+_NUMBER = re.compile(r'[0-9]{1,8}')
 _NAME = re.compile(r'policy-([0-9]{6,9})-([0-9]{1,12})\.onnx')
 
 
@@ -134,6 +136,19 @@ class Releases:
         self._starts = self._changes.starts
         if self._shadow_sha256 in self._made:
             self._staged = self._shadow_sha256
+        if fault := signing_fault(self._key, self._changes.status.get('settings', {})):
+            self._say(fault)
+
+    def keep(self, names: Iterable[str], best: str) -> None:
+        """
+        Give no number a second time, and keep the file of the best policy, of earlier sessions.
+
+        :param names: Names of the policies of earlier episodes, whether or not their files exist.
+        :param best: Name of the policy of the best of them.
+        """
+        self._next = max([self._next, *(
+            int(name) + 1 for name in names if _NUMBER.fullmatch(name))])
+        self.keep_best(best)
 
     @property
     def _shadow_sha256(self) -> str:
@@ -255,9 +270,10 @@ class Releases:
         self._verdict = None
         found = next(
             (one for one in self._made.values() if str(one.version) == verdict.policy), None)
-        target = (found.sha256, str(found.path)) if found else self._first
+        target = (found.sha256, str(found.path)) if found else (
+            self._first if verdict.policy == START else None)
         if target is None or target[0] == self._changes.running or not Path(target[1]).is_file():
-            self._say(f'{verdict}; the policy of then cannot be loaded again')
+            self._say(f'{verdict}; policy {verdict.policy}, of then, cannot be loaded again')
             return
         self._say(
             f'{verdict}: significantly fewer, so policy {verdict.policy} comes back; the next '

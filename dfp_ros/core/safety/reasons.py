@@ -192,7 +192,8 @@ RULES = (
          '`safety.other_publisher`'),
     Rule(Reason.GOAL_FAILED, Response.HOLD,
          'A goal of an action was refused, aborted or cancelled by another node, or its server is '
-         'absent or silent. It is tried again every second.', '`safety.goal_failed`'),
+         'absent or silent. It is tried again every second, and less and less often if it fails '
+         'anew.', '`safety.goal_failed`'),
     Rule(Reason.SEVERAL_PUBLISHERS, Response.WARN,
          'Several publishers send the same values of a source, so that the observation alternates '
          'between them. Publishers of different joints on one topic are allowed.',

@@ -28,7 +28,6 @@ from action_msgs.msg import GoalStatus
 from action_msgs.srv import CancelGoal
 import numpy as np
 from numpy.typing import NDArray
-from rclpy.action import ActionClient
 from rclpy.node import Node
 from unique_identifier_msgs.msg import UUID
 
@@ -36,6 +35,7 @@ from dfp_ros.core.control.decision import Commanding, Decision, State
 from dfp_ros.core.description.commands import CHUNK, CommandTopic, Stop
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.safety.reasons import Reason
+from dfp_ros.node.commanding.action_clients import action_clients
 from dfp_ros.node.messages.command_writer import CommandWriter
 
 #: Time in s after which a request that is not answered no longer keeps the next one waiting.
@@ -46,6 +46,9 @@ MOST_GOALS = 16
 _MOST_CANCELS = 4 * MOST_GOALS
 # Shortest time in s for which a failure is reported: a hold does not alternate with motion.
 _LASTS = 1.0
+# Longest time in s between two tries of a hold, and time in s without a failure after which it is
+# tried as often as at first.
+_LONGEST, _CALM = 16.0, 5.0
 _FIELDS = {
     'control_msgs/action/FollowJointTrajectory': 'trajectory',
     'control_msgs/action/GripperCommand': 'command'}
@@ -71,8 +74,13 @@ class ActionSender:
     is a plan, or a number has changed by more than ``goal_change`` since the last. Outputs that
     keep their last command at a stop, such as a gripper's, keep their goal, too.
 
-    A hold tries its goal again if it fails. A robot that an operator has stopped is not moved for
-    that: somebody may have cancelled the goal, or pushed the robot out of its path.
+    A goal that the server accepts late, when the robot is stopped already, is cancelled: nobody
+    expects motion then. One that it had accepted before is kept or cancelled as above.
+
+    A hold tries its goal again if it fails, half as often after each one that was aborted,
+    cancelled by others or not answered: the robot may push against something. A robot that an
+    operator has stopped is not moved for that: somebody may have cancelled the goal, or pushed the
+    robot out of its path.
 
     Every method may be called in any thread.
 
@@ -96,13 +104,10 @@ class ActionSender:
         self._change = topic.goal_change
         self._has_plans = topic.trajectory == CHUNK
         self._keeps = all(topic.stop_of(entry) is Stop.KEEP for entry in topic.entries)
-        self._node = node
         # A client's name is not remapped with the action's: goals would go to the robot of which
         # the user said that it is not to be commanded.
         self.topic_name = node.resolve_topic_name(topic.topic)
-        self._client = ActionClient(node, kind, self.topic_name)
-        self._canceller = node.create_client(
-            CancelGoal, f'{self.topic_name}/_action/cancel_goal')
+        self._client, self._canceller = action_clients(node, kind, self.topic_name)
         self._lock = threading.RLock()
         self._sent: NDArray[np.float64] | None = None
         self._urgency = _Urgency.NONE
@@ -112,8 +117,12 @@ class ActionSender:
         # Goals that the server has accepted and not ended, the oldest first.
         self._active: deque[bytes] = deque()
         self._newest = b''
+        # When the newest goal was requested, and whether nothing is to move any more.
+        self._requested, self._is_over = 0.0, False
         self._cancels: deque[Any] = deque()
         self._failure, self._failed = '', 0.0
+        # Time in s to the next try of a hold, and failures in a row.
+        self._wait, self._failures = _LASTS, 0
 
     @property
     def fault(self) -> str:
@@ -141,12 +150,13 @@ class ActionSender:
         with self._lock:
             begins = urgency is not _Urgency.NONE and urgency is not self._urgency
             self._urgency = urgency
+            self._is_over = _is_final(decision)
             numbers = decision.sent[part]
             if not self._client.server_is_ready():
                 # Also if there is nothing to send: a gripper that has its goal may need another.
                 self._fail(f'there is no server of the action {self.topic_name}')
                 return
-            if not begins and (self._keeps or self._has_ended) and _is_final(decision):
+            if not begins and (self._keeps or self._has_ended) and self._is_over:
                 return
             if not begins and not self._is_due(
                     numbers, self._has_plans and decision.ahead is not None):
@@ -161,6 +171,11 @@ class ActionSender:
                 return
             self._ask(self._goal_type(
                 **{self._field: writer.write(decision.sent, stamp, decision.ahead)}), numbers)
+
+    def close(self) -> None:
+        """Let nothing move that the server accepts from now on."""
+        with self._lock:
+            self._is_over = True
 
     def forget_failure(self) -> None:
         """
@@ -181,9 +196,10 @@ class ActionSender:
             if now - self._asked[1] < PATIENCE:
                 return False
             self._asked = None
-            self._fail(f'the server of {self.topic_name} does not answer')
+            self._fail(f'the server of {self.topic_name} does not answer', slows=True)
         if self._failure:
-            return now - self._failed >= _LASTS
+            return now - self._failed >= (
+                self._wait if self._urgency is _Urgency.STOP else _LASTS)
         return self._sent is None or has_plan or bool(
             (np.abs(numbers - self._sent) > self._change).any())
 
@@ -191,7 +207,8 @@ class ActionSender:
         """Request a goal."""
         identity = uuid.uuid4().bytes
         self._sent = numbers.copy()
-        self._asked = identity, time.monotonic()
+        self._requested = time.monotonic()
+        self._asked = identity, self._requested
         self._newest, self._has_ended = identity, False
         future = self._client.send_goal_async(
             goal, goal_uuid=UUID(uuid=np.frombuffer(identity, np.uint8)))
@@ -210,6 +227,11 @@ class ActionSender:
             # Whether or not the server has replaced them itself.
             self._cancel(list(self._active) if identity == self._newest else [identity])
             self._active.append(identity)
+            if self._keeps and self._is_over and identity == self._newest and (
+                    time.monotonic() - self._requested > PATIENCE):
+                # After ~/resume it is requested again.
+                self._newest, self._sent = b'', None
+                self._cancel([identity])
             is_old = time.monotonic() - self._failed >= _LASTS
             if identity == self._newest and is_old:
                 self._failure = ''
@@ -231,11 +253,27 @@ class ActionSender:
                 code = getattr(found.result, 'error_code', 0)
                 self._fail(
                     f'the goal of {self.topic_name} was {_ENDS[found.status]}'
-                    + (f' (error {code})' if code else '') + (f': {text}' if text else ''))
+                    + (f' (error {code})' if code else '') + (f': {text}' if text else ''),
+                    slows=True)
 
-    def _fail(self, text: str) -> None:
-        """Note a failure, until a later goal is accepted."""
-        self._failure, self._failed = text, time.monotonic()
+    def _fail(self, text: str, slows: bool = False) -> None:
+        """
+        Note a failure, until a later goal is accepted.
+
+        :param text: What happened.
+        :param slows: Whether the next try comes later than the one before.
+        """
+        now = time.monotonic()
+        if now - self._failed > self._wait + _CALM:
+            self._wait, self._failures = _LASTS, 0
+        if slows:
+            self._wait = min(_LASTS * 2**self._failures, _LONGEST)
+            self._failures = min(self._failures + 1, 1000)
+            if self._failures > 1:
+                text += (
+                    f'; {self._failures} times in a row, so a hold tries it again after '
+                    f'{self._wait:g} s')
+        self._failure, self._failed = text, now
         self._sent = None
 
     def _cancel(self, goals: list[bytes]) -> None:
@@ -256,11 +294,6 @@ class ActionSender:
             if done.exception() is None and done.result() is not None and (
                     done.result().return_code in _NOT_THERE) and identity in self._active:
                 self._active.remove(identity)
-
-    def close(self) -> None:
-        """Destroy the client."""
-        self._client.destroy()
-        self._node.destroy_client(self._canceller)
 
 
 def _urgency_of(decision: Decision) -> _Urgency:

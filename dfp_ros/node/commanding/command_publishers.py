@@ -129,7 +129,7 @@ class CommandPublishers:
                 publisher.wait_for_all_acked(Duration(seconds=0.5))
 
     def close(self) -> None:
-        """Destroy the publishers."""
+        """Destroy the publishers; clients of actions are kept until the node ends."""
         for publisher in self._publishers:
             if isinstance(publisher, ActionSender):
                 publisher.close()

@@ -39,6 +39,7 @@ from dfp_ros.core.policy.noise import NoiseStream
 from dfp_ros.core.policy.onnx_policy import typical_pictures
 from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.settings.node import Settings
+from dfp_ros.node.commanding.action_clients import destroy_action_clients
 from dfp_ros.node.commanding.action_sender import status_topic
 from dfp_ros.node.commanding.command_publishers import CommandPublishers, require_own_topics
 from dfp_ros.node.files.node_files import NodeFiles
@@ -201,6 +202,7 @@ class PreflightNode(Node):
         self._listener.close()
         self._commands.close()
         self._sources.close()
+        destroy_action_clients(self)
         self.destroy_node()
 
     def _receive(self, name: str, sample: Sample) -> None:

@@ -17,9 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+import errno
 from pathlib import Path
 from queue import Empty, Full, Queue
 import shutil
+import sqlite3
 import threading
 import time
 from typing import Literal
@@ -155,6 +157,8 @@ class BagWriter:
         except Exception as error:  # any fault: a thread that died silently would lose all
             self.failure = (
                 f'{self.path}: cannot be written: {type(error).__name__}: {error}' + (
+                    '; free some space, and record to another folder' if _is_full(error)
+                    else '') + (
                     '; messages written before that can be converted and replayed'
                     if self.written else ''))
         finally:
@@ -231,6 +235,12 @@ class BagWriter:
             raise BagError(
                 f'{self.path}: found {free >> 20} MB free on the disk, {self._reserve >> 20} MB '
                 f'are kept free (keep_free); {outcome}')
+
+
+def _is_full(error: Exception) -> bool:
+    """Tell whether an error of the file system, or of SQLite, is that of a full disk."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT) or (
+        getattr(error, 'sqlite_errorcode', None) == sqlite3.SQLITE_FULL)
 
 
 def _existing_folder(path: Path) -> Path:

@@ -47,8 +47,9 @@ from dfp_ros.node.messages.source_reader import SourceReader
 from dfp_ros.node.parameters.declare import declare_parameter
 from dfp_ros.node.parameters.names import require_name
 from dfp_ros.node.parameters.parameters import LIFETIME
-from dfp_ros.node.ros.endpoints import namesakes, publishers_of
+from dfp_ros.node.ros.endpoints import namesakes, own_name, publisher_names, publishers_of
 from dfp_ros.node.ros.node_main import run_node
+from dfp_ros.node.ros.qos_monitor import SubscriptionEventCallbacks
 from dfp_ros.node.ros.start import read_words
 from dfp_ros.resources import load_robot
 from dfp_ros.tools.recording.bag_writer import BagWriter, STORAGES
@@ -228,7 +229,11 @@ class RecorderNode(Node):
             kind, name, self._receiver(index),
             QoSProfile(
                 depth=_PICTURES if self._types[index] in PICTURE_TYPES else DEPTH,
-                reliability=reliability, durability=durability), raw=True)
+                reliability=reliability, durability=durability), raw=True,
+            # An event that comes while its subscription is destroyed ends the process with a
+            # segmentation fault (https://github.com/ros2/rclpy/issues/1644); what the default
+            # ones log, the recorder says itself.
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False))
 
     def _receiver(self, index: int) -> Callable[[bytes], None]:
         """Make the callback of one topic; only marks are decoded."""
@@ -256,8 +261,10 @@ class RecorderNode(Node):
         if mark not in self._marked:
             self.get_logger().warning(
                 f'found the mark {quoted(mark)}, which is ignored; '
-                f'{nearest(mark, self._marked)}')
+                f'{nearest(mark, self._marked)}', throttle_duration_sec=1.0)
             return
+        if (mark == START) is self._has_begun:
+            self._tell_contradiction(mark)
         self._marked[mark] += 1
         # A repeated end ends nothing.
         ended = mark != START and self._has_begun
@@ -267,6 +274,23 @@ class RecorderNode(Node):
         if ended and self._ended == self._settings['episodes']:
             self.end_reason = f'{self._ended} of {self._ended} episodes ended'
             self.create_timer(1.0, self._end)
+
+    def _tell_contradiction(self, mark: str) -> None:
+        """Say that a mark discards an episode, or ends none; warn if several nodes send marks."""
+        others = sorted(
+            name for name in publisher_names(self, self.resolve_topic_name(TOPIC))
+            if name != own_name(self))
+        text = (
+            'the mark start comes within an episode, which has no end and is dropped'
+            if mark == START else
+            f'the mark {mark} comes without an episode that has started, and is ignored')
+        # A recording that begins within an episode has its end first.
+        if len(others) > 1 and any(self._marked.values()):
+            self.get_logger().warning(
+                f'{text}; {listed(others)} publish marks: if more than one of them sends marks, '
+                'episodes are cut and judged wrongly: end all but one', throttle_duration_sec=1.0)
+        else:
+            self.get_logger().info(text, throttle_duration_sec=1.0)
 
     def _monitor(self) -> None:
         """Twice a second: match best-effort publishers, and report faults."""

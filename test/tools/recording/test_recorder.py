@@ -23,6 +23,7 @@ from pathlib import Path
 import re
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 from typing import Any
@@ -47,7 +48,7 @@ from std_srvs.srv import Trigger
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.tools.bags.checked_writer import CheckedWriter
 from dfp_ros.tools.bags.reader import RecordingError
-from dfp_ros.tools.recording.bag_writer import BagError, BagWriter
+from dfp_ros.tools.recording.bag_writer import _is_full, BagError, BagWriter
 from dfp_ros.tools.recording.message_definitions import find_definitions
 from dfp_ros.tools.recording.operator_marks import Presses
 from dfp_ros.tools.recording.recorder import RecorderNode
@@ -160,6 +161,27 @@ def test_refuses(tmp_path: Path, parameters: dict[str, Any], message: str) -> No
     assert not (tmp_path / 'new').exists()
 
 
+def test_marks_of_two_programs(tmp_path: Path) -> None:
+    """They are named while there is time to end one, not only when the bag is converted."""
+    with recording(tmp_path / 'bag') as (process, peer):
+        publishers = [
+            peer.node.create_publisher(String, 'episode_marks', 10) for _ in range(2)]
+        for publisher in publishers:
+            peer.wait_for(publisher.get_subscription_count)
+
+        def mark(which: int, word: str) -> None:
+            before = process.output.count(f'mark: {word}')
+            publishers[which].publish(String(data=word))
+            peer.wait_for(lambda: process.output.count(f'mark: {word}') > before)
+        mark(0, 'failure')
+        assert 'failure comes without an episode that has started, and is' in process.output
+        assert 'judged wrongly' not in process.output
+        mark(0, 'start')
+        mark(1, 'start')
+        assert 'start comes within an episode, which has no end and is dropped; ' in process.output
+        assert '/peer publish marks: if more than one of them sends marks, ' in process.output
+
+
 def test_ends_after_so_many_episodes(tmp_path: Path) -> None:
     """One of them is a failure. An end without a start, or repeated, is no episode."""
     with recording(tmp_path / 'bag', episodes=2) as (process, peer):
@@ -219,6 +241,8 @@ def test_messages_before_the_end_are_recorded(tmp_path: Path) -> None:
             Parameter('robot', value='ur5e_cube'),
             Parameter('out', value=str(tmp_path / 'bag'))])
         assert recorder.autostart()
+        # One that comes while its subscription is made anew would end the process.
+        assert not any(each.event_handlers for each in recorder._subscriptions_made)
         publisher = peer.node.create_publisher(JointState, 'joint_states', 100)
         peer.wait_for(publisher.get_subscription_count)
         for _ in range(50):
@@ -305,6 +329,20 @@ def test_a_queue_is_bounded_in_bytes(
     # Whether a message is dropped depends on the disk, but each is counted.
     assert bag.written + bag.dropped == bag.received
     assert bag.lost == 0
+
+
+def test_the_remedy_of_a_full_disk() -> None:
+    with open('/dev/full', 'wb', buffering=0) as file, (
+            pytest.raises(OSError, match='No space left')) as found:
+        file.write(b'x')
+    assert _is_full(found.value)
+    base = sqlite3.connect(':memory:')
+    base.execute('PRAGMA max_page_count = 2')
+    base.execute('CREATE TABLE a (x)')
+    with pytest.raises(sqlite3.OperationalError) as refused:
+        base.execute('CREATE TABLE b (x)')
+    assert _is_full(refused.value)
+    assert not _is_full(OverflowError('too large'))
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])

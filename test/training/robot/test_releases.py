@@ -27,11 +27,13 @@ import pytest
 pytest.importorskip('torch')
 pytest.importorskip('rclpy')
 
+from training.common.signatures import make_keys, read_private_key
 from training.robot.candidate import Candidate
 from training.robot.policy_changes import PolicyChanges
 from training.robot.releases import Releases
 from training.robot.robot_link import Answer
 from training.robot.settings import LearnerSettings
+from training.robot.signing import signing_fault
 from training.robot.success_watch import Verdict
 
 LOSS = Verdict(4, 0, 4, 'start')
@@ -176,6 +178,47 @@ def test_an_older_policy_is_loaded_from_its_file(node: Node) -> None:
         node.do(running=new.sha256)
     node.releases.take_back(LOSS, 2.0)
     assert node.asked[2:] == [('policy', str(node.out / 'policies' / 'start.onnx'))]
+
+
+def test_a_policy_whose_file_is_gone_does_not_come_back(node: Node) -> None:
+    """The first one, which nobody asked for, came instead, under its name."""
+    node.releases.swap(node.candidate('new'), 0.0)
+    node.do(running=_hash(node.out / 'new.onnx'))
+    node.releases.take_back(Verdict(4, 0, 4, '7'), 2.0)
+    assert len(node.asked) == 1
+    assert node.lines[-1].endswith('policy 7, of then, cannot be loaded again')
+
+
+def test_no_number_is_given_twice(node: Node) -> None:
+    """Of a policy whose file was deleted, too: another one came back in its place."""
+    node.releases.keep(['start', '3', '12', 'other', 'x', '9' * 99], '12')
+    assert node.releases._next == 13
+
+
+def test_the_best_policy_of_earlier_sessions_is_kept(tmp_path: Path) -> None:
+    """Before the first episode, in which policies that are swapped in flight take over."""
+    folder = tmp_path / 'policies'
+    folder.mkdir()
+    for version in range(1, 30):
+        (folder / f'policy-{version:06d}-{version}.onnx').write_bytes(bytes([version]))
+    node = Node(tmp_path)
+    node.releases.keep(['2', '29'], '2')
+    node.releases.swap(node.candidate('new'), 0.0)
+    node.do(running=_hash(node.names[next(reversed(node.names))]))
+    kept = sorted(path.name for path in folder.glob('policy-*'))
+    assert kept[0] == 'policy-000002-2.onnx'
+    assert len(kept) < 25
+
+
+@pytest.mark.parametrize('key', ['none', 'other', 'trusted'])
+def test_a_node_that_will_refuse_every_policy(tmp_path: Path, key: str) -> None:
+    """It is said at the beginning, with the learner's own remedy."""
+    texts = {name: make_keys(tmp_path / name) for name in ('other', 'trusted')}
+    private = None if key == 'none' else read_private_key(tmp_path / key)
+    fault = signing_fault(private, {'policy_keys': f'{texts["trusted"]}'})
+    assert fault == '' if key == 'trusted' else 'start this learner again with --sign-key' in fault
+    assert signing_fault(private, {'policy_keys': ''}) == ''
+    assert signing_fault(private, {'policy_keys': 7}) == ''
 
 
 def test_a_refusal_is_printed_and_the_next_policy_is_awaited(node: Node) -> None:

@@ -289,11 +289,12 @@ def _last_good(saved: Path) -> str:
 
 
 @contextmanager
-def disk_errors(saved: Path) -> Iterator[None]:
+def disk_errors(saved: Path, resume: str = 'use --resume') -> Iterator[None]:
     """
     Turn disk errors into a :class:`TrainingError` that says how to continue the run.
 
     :param saved: Path of the run's checkpoint.
+    :param resume: How the command goes on from it.
     :raises TrainingError: If a write failed.
     """
     try:
@@ -306,12 +307,12 @@ def disk_errors(saved: Path) -> Iterator[None]:
         if isinstance(error, WriteError):
             # Its message is complete, with path and remedy.
             raise TrainingError(str(error) + (
-                f'; then use --resume, {_last_good(saved)}' if saved.exists() else '')) from error
+                f'; then {resume}, {_last_good(saved)}' if saved.exists() else '')) from error
         free = free_bytes(saved)
         room = f'; {megabytes(free)} are free there' if free is not None else ''
         raise TrainingError(
             f'{saved.parent}: cannot be written ({os.strerror(number)}{room}); free some space '
-            f'and {"use --resume" if saved.exists() else "start again"}, {_last_good(saved)}'
+            f'and {resume if saved.exists() else "start again"}, {_last_good(saved)}'
         ) from error
 
 

@@ -144,6 +144,14 @@ def test_the_remedy_is_that_of_the_error(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match='free some space and use --resume, the last good'), (
             disk_errors(saved)):
         raise OSError(errno.ENOSPC, 'full')
+    # A learner has no --resume.
+    for error in (full, OSError(errno.ENOSPC, 'full')):
+        with pytest.raises(TrainingError, match='start again, the last good') as caught, (
+                disk_errors(saved, resume='start again')):
+            raise error
+        assert '--resume' not in str(caught.value)
+    # Nothing can be freed on a disk that is mounted for reading.
+    assert 'free some' not in str(write_error(saved, OSError(errno.EROFS, 'no'), 1000, 0))
 
 
 def test_checkpoint_of_another_configuration(demonstrations: Path, tmp_path: Path) -> None:
