@@ -28,6 +28,7 @@ from dfp_ros.core.text.errors import explain
 from dfp_ros.node.commanding.action_sender import ActionSender
 from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.node.ros.qos import COMMAND_QOS
+from dfp_ros.node.ros.qos_events import NO_PUBLISHER_EVENTS
 from dfp_ros.node.ros.qos_monitor import QosMonitor
 
 
@@ -54,10 +55,12 @@ class CommandPublishers:
                 np.arange(slices[entry.action].start, slices[entry.action].stop)
                 for entry in topic.entries]) for topic in loop.robot.commands]
         for topic, writer in zip(loop.robot.commands, loop.writers, strict=True):
+            if not topic.action:
+                watch.watch_command(topic.topic, topic.type)
             self._publishers.append(
                 ActionSender(node, topic) if topic.action else node.create_publisher(
                     writer.message_type, topic.topic, COMMAND_QOS,
-                    event_callbacks=watch.of_command(topic.topic, topic.type)))
+                    event_callbacks=NO_PUBLISHER_EVENTS))
 
     def send(self, loop: ControlLoop, decision: Decision, stamp: int) -> None:
         """

@@ -42,6 +42,7 @@ from dfp_ros.node.realtime.switch_interval import ShortSwitchInterval
 from dfp_ros.node.ros.endpoints import publisher_names
 from dfp_ros.node.ros.node_clock import NodeClock
 from dfp_ros.node.ros.qos import source_qos
+from dfp_ros.node.ros.qos_events import NO_SUBSCRIPTION_EVENTS
 from dfp_ros.node.ros.qos_monitor import QosMonitor
 
 _WITH_INFORMATION = inspect.signature(lambda message, information: None)
@@ -122,18 +123,20 @@ class SourceSubscriptions:
                 if reader.pictures is None else self._picture_receiver(
                     source.name, PictureMessages(reader.message_type, source.type),
                     reader.pictures, is_kept, is_counted))
+            watch.watch_source(source.topic, source.type)
             self._subscriptions.append(node.create_subscription(
                 reader.message_type, source.topic,
                 _numbered(receiver, turns.get(source.name), orders.get(source.name)),
                 source_qos(source.qos, lockstep),
-                event_callbacks=watch.of_source(source.topic, source.type),
+                event_callbacks=NO_SUBSCRIPTION_EVENTS,
                 raw=reader.pictures is not None))
             if source.static_topic:
+                watch.watch_source(source.static_topic, source.type)
                 self._subscriptions.append(node.create_subscription(
                     reader.message_type, source.static_topic,
                     self._receiver(source.name, source.static_topic, reader.read_static, True),
                     source_qos(STATIC_RECEPTION),
-                    event_callbacks=watch.of_source(source.static_topic, source.type)))
+                    event_callbacks=NO_SUBSCRIPTION_EVENTS))
 
     def _receiver(
             self, name: str, topic: str, read: Callable[[object, int], Sample | None],

@@ -26,6 +26,7 @@ from rclpy.exceptions import ParameterNotDeclaredException
 from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.publisher import Publisher
 from rclpy.service import Service
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
@@ -33,6 +34,7 @@ from rclpy.timer import Timer
 from dfp_ros.core.text.errors import explain
 from dfp_ros.core.text.printable import listed, quoted
 from dfp_ros.node.parameters.requested import fit_requested
+from dfp_ros.node.ros.qos_events import NO_PUBLISHER_EVENTS, NO_SUBSCRIPTION_EVENTS
 
 # Period of log lines of a callback that fails repeatedly, in s.
 _SILENCE = 1.0
@@ -139,9 +141,15 @@ class GuardedNode(LifecycleNode):
     def create_subscription(
             self, msg_type: Any, topic: str, callback: Callable[..., Any], *args: Any,
             **kwargs: Any) -> Subscription:
-        """Create a subscription, guarded."""
+        """Create a subscription, guarded, and without events."""
+        kwargs.setdefault('event_callbacks', NO_SUBSCRIPTION_EVENTS)
         return super().create_subscription(
             msg_type, topic, guarded(self, callback), *args, **kwargs)
+
+    def create_publisher(self, msg_type: Any, topic: str, *args: Any, **kwargs: Any) -> Publisher:
+        """Create a publisher, without events."""
+        kwargs.setdefault('event_callbacks', NO_PUBLISHER_EVENTS)
+        return super().create_publisher(msg_type, topic, *args, **kwargs)
 
     def create_service(
             self, srv_type: Any, srv_name: str, callback: Callable[..., Any], *args: Any,

@@ -16,27 +16,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from rclpy.node import Node
-from rclpy.qos import qos_policy_name_from_kind
 
 from dfp_ros.node.ros.endpoints import namesakes, own_qos, publishers_of, subscribers_of
-from dfp_ros.node.ros.guarded_node import guarded
-
-try:
-    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
-except ImportError:  # Humble
-    from rclpy.qos_event import (
-        PublisherEventCallbacks,
-        SubscriptionEventCallbacks,
-    )
 
 
 class QosMonitor:
     """
     Logs each incompatibility once for a topic, and reports it to diagnostics until it is resolved.
+
+    It looks at the ROS graph, at one topic in each report and at those without messages. Events of
+    the middleware would tell it at once, and can end the process
+    (:mod:`dfp_ros.node.ros.qos_events`).
 
     :param node: The node with the topics.
     """
@@ -46,10 +39,11 @@ class QosMonitor:
         self._node = node
         self._find_problems: dict[str, Callable[[], Iterable[str]]] = {}
         self._problems: dict[str, str] = {}
+        self._turn = 0
 
-    def of_source(self, topic: str, type_name: str) -> SubscriptionEventCallbacks:
+    def watch_source(self, topic: str, type_name: str) -> None:
         """
-        Make the callbacks of a subscription.
+        Watch the publishers of a topic.
 
         :param topic: Its topic, as given to the subscription.
         :param type_name: Its message type.
@@ -65,12 +59,10 @@ class QosMonitor:
             if own and not ends and (found := namesakes(self._node, name, type_name)):
                 yield found
         self._find_problems[name] = find_problems
-        return SubscriptionEventCallbacks(
-            incompatible_qos=guarded(self._node, self._reporter(name)))
 
-    def of_command(self, topic: str, type_name: str) -> PublisherEventCallbacks:
+    def watch_command(self, topic: str, type_name: str) -> None:
         """
-        Make the callbacks of a publisher.
+        Watch the subscribers of a topic.
 
         :param topic: Its topic, as given to the publisher.
         :param type_name: Its message type.
@@ -83,8 +75,6 @@ class QosMonitor:
                 if end.problem:
                     yield f'nothing gets to {end.node}: {end.problem}'
         self._find_problems[name] = find_problems
-        return PublisherEventCallbacks(
-            incompatible_qos=guarded(self._node, self._reporter(name)))
 
     def status(self, name: str, silent: Iterable[str] = ()) -> DiagnosticStatus:
         """
@@ -92,9 +82,12 @@ class QosMonitor:
 
         :param name: The node's name.
         :param silent: Topics that should have messages but have none, as given to subscription or
-            publisher: the middleware does not report a different message type.
+            publisher.
         """
-        for topic in map(self._node.resolve_topic_name, silent):
+        names = list(self._find_problems)
+        in_turn = names[self._turn % len(names):][:1] if names else []
+        self._turn += 1
+        for topic in {*map(self._node.resolve_topic_name, silent), *in_turn}:
             if topic in self._find_problems and topic not in self._problems and (
                     problem := '; '.join(self._find_problems[topic]())):
                 self._add(topic, problem)
@@ -109,18 +102,6 @@ class QosMonitor:
             level=DiagnosticStatus.ERROR if topics else DiagnosticStatus.OK,
             name=f'{name}: topics', message=f'do not match: {topics}' if topics else 'match',
             values=[KeyValue(key=key, value=value) for key, value in self._problems.items()])
-
-    def _reporter(self, topic: str) -> Callable[[Any], None]:
-        """Make the callback of the event about an incompatible endpoint."""
-        def report(event: Any) -> None:
-            if topic in self._problems:
-                return
-            # The endpoint may not be known yet; the incompatible QoS policy is.
-            problem = '; '.join(self._find_problems[topic]()) or (
-                'an endpoint requests or offers another '
-                + qos_policy_name_from_kind(event.last_policy_kind).lower())
-            self._add(topic, problem)
-        return report
 
     def _add(self, topic: str, problem: str) -> None:
         """Record a problem, and log it once."""

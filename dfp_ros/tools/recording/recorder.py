@@ -49,7 +49,7 @@ from dfp_ros.node.parameters.names import require_name
 from dfp_ros.node.parameters.parameters import LIFETIME
 from dfp_ros.node.ros.endpoints import namesakes, own_name, publisher_names, publishers_of
 from dfp_ros.node.ros.node_main import run_node
-from dfp_ros.node.ros.qos_monitor import SubscriptionEventCallbacks
+from dfp_ros.node.ros.qos_events import NO_SUBSCRIPTION_EVENTS
 from dfp_ros.node.ros.start import read_words
 from dfp_ros.resources import load_robot
 from dfp_ros.tools.recording.bag_writer import BagWriter, STORAGES
@@ -230,10 +230,8 @@ class RecorderNode(Node):
             QoSProfile(
                 depth=_PICTURES if self._types[index] in PICTURE_TYPES else DEPTH,
                 reliability=reliability, durability=durability), raw=True,
-            # An event that comes while its subscription is destroyed ends the process with a
-            # segmentation fault (https://github.com/ros2/rclpy/issues/1644); what the default
-            # ones log, the recorder says itself.
-            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False))
+            # What events of incompatible publishers would tell, the recorder says itself.
+            event_callbacks=NO_SUBSCRIPTION_EVENTS)
 
     def _receiver(self, index: int) -> Callable[[bytes], None]:
         """Make the callback of one topic; only marks are decoded."""

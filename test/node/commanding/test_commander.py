@@ -193,7 +193,7 @@ def test_whether_a_stop_was_sent(command: Any, fails: bool, sent: bool) -> None:
             topic='it', type='x', action='', entries=[SimpleNamespace(action='speed')])]),
         policy=SimpleNamespace(spec=SimpleNamespace(action_slices={'speed': slice(0, 1)})),
         writers=[writer], controller=SimpleNamespace(halt=lambda: command))
-    watch: Any = SimpleNamespace(of_command=lambda topic, kind: None)
+    watch: Any = SimpleNamespace(watch_command=lambda topic, kind: None)
     log = DecisionLog(node.get_logger(), lambda: 0.0)
     commander = Commander(CommandPublishers(node, loop, watch), log, InputLog())
     commander.stop(loop)

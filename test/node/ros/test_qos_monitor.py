@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+import threading
 from typing import Any
 
 import pytest
@@ -25,13 +26,16 @@ from testing.policies.small_policy import write_policy
 pytest.importorskip('rclpy')
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import TwistStamped
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.node.ros.qos_monitor import QosMonitor
-from testing.processes.policy_cell import arguments, SHIPPED
+from testing.processes.policy_cell import arguments, Cell, SHIPPED
 from testing.processes.ros_processes import NodeProcess, Peer
 
 GRIPPER = """topic: gripper_state
@@ -116,9 +120,8 @@ def test_a_topic_in_another_namespace_is_named() -> None:
                 ('/a/others', JointState)):
             peer.node.create_publisher(kind, topic, 1)
         watch = QosMonitor(peer.node)
-        peer.node.create_subscription(
-            JointState, '/left/joint_states', print, 1,
-            event_callbacks=watch.of_source('/left/joint_states', 'sensor_msgs/msg/JointState'))
+        watch.watch_source('/left/joint_states', 'sensor_msgs/msg/JointState')
+        peer.node.create_subscription(JointState, '/left/joint_states', print, 1)
 
         def said() -> dict[str, str]:
             status = watch.status('peer', ['/left/joint_states'])
@@ -130,3 +133,72 @@ def test_a_topic_in_another_namespace_is_named() -> None:
             'the topic')}
         peer.node.create_publisher(JointState, '/left/joint_states', 1)
         peer.wait_for(lambda: not said())
+
+
+def test_an_incompatible_publisher_beside_another_is_found(tmp_path: Path) -> None:
+    """Although the source has messages."""
+    with Peer(free_domain()) as peer:
+        watch = QosMonitor(peer.node)
+        for topic in ('/others', '/joint_states'):
+            watch.watch_source(topic, 'sensor_msgs/msg/JointState')
+            peer.node.create_subscription(JointState, topic, print, 1)
+        peer.node.create_publisher(JointState, '/joint_states', 1)
+        peer.node.create_publisher(JointState, '/joint_states', QoSProfile(
+            depth=1, reliability=ReliabilityPolicy.BEST_EFFORT))
+
+        def said() -> list[str]:
+            return [item.key for item in watch.status('peer').values]
+
+        peer.wait_for(lambda: said() == ['/joint_states'])
+
+
+def test_incompatible_subscribers_end_no_node_that_is_cleaned_up(tmp_path: Path) -> None:
+    """The process ended with a segmentation fault within two to seven times."""
+    with Cell(write_policy(tmp_path / 'small.onnx')) as cell, Crowd(cell.domain):
+        for _ in range(10):
+            cell.wait_for_motion()
+            for transition in (
+                    Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP,
+                    Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+                request = ChangeState.Request()
+                request.transition.id = transition
+                answer = cell.peer.ask(ChangeState, 'dfp_policy/change_state', request)
+                cell.peer.wait_for(lambda answer=answer: (
+                    answer.done() or cell.process.process.poll() is not None))
+                assert cell.process.process.poll() is None, cell.process.output
+                assert answer.result().success
+
+
+class Crowd:
+    """
+    Subscribers that a command's publisher is incompatible with, and that come and go.
+
+    :param domain: ROS domain.
+    """
+
+    def __init__(self, domain: int) -> None:
+        """Prepare the thread."""
+        self._domain = domain
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._come_and_go)
+
+    def __enter__(self) -> Crowd:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _come_and_go(self) -> None:
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        with Peer(self._domain) as crowd:
+            while not self._ended.wait(0.03):
+                made = [
+                    crowd.node.create_subscription(kind, topic, print, latched)
+                    for kind, topic in (
+                        (TwistStamped, 'twist_command'), (Float64MultiArray, 'gripper_command'))
+                    for _ in range(6)]
+                self._ended.wait(0.03)
+                for each in made:
+                    crowd.node.destroy_subscription(each)
