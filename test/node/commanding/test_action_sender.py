@@ -30,7 +30,7 @@ from rclpy.task import Future
 
 from dfp_ros.core.control.decision import Commanding, State
 from dfp_ros.core.description.commands import Stop
-from dfp_ros.node.commanding import action_sender
+from dfp_ros.node.commanding import action_clients, action_sender
 from dfp_ros.node.commanding.action_sender import ActionSender, MOST_GOALS
 from dfp_ros.node.ros.domain import free_domain
 from testing.processes.ros_processes import Peer
@@ -63,7 +63,7 @@ class Server:
 def a_cell(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ActionSender, Server, Peer]]:
     """Make a sender for a gripper, with a stand-in for its action's server."""
     server = Server()
-    monkeypatch.setattr(action_sender, 'ActionClient', lambda *_: server)
+    monkeypatch.setattr(action_clients, 'ActionClient', lambda *_: server)
     monkeypatch.setattr(action_sender, '_LASTS', 0.0)
     monkeypatch.setitem(sys.modules, 'control_msgs.action', SimpleNamespace(
         GripperCommand=SimpleNamespace(Goal=dict)))
@@ -74,6 +74,7 @@ def a_cell(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ActionSender, Serv
         sender = ActionSender(peer.node, topic)
         yield sender, server, peer
         sender.close()
+        action_clients.destroy_action_clients(peer.node)
 
 
 def send(sender: ActionSender, number: float) -> None:
