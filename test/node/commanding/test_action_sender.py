@@ -66,7 +66,7 @@ def a_cell(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ActionSender, Serv
     monkeypatch.setattr(action_clients, 'ActionClient', lambda *_: server)
     monkeypatch.setattr(action_sender, '_LASTS', 0.0)
     monkeypatch.setitem(sys.modules, 'control_msgs.action', SimpleNamespace(
-        GripperCommand=SimpleNamespace(Goal=dict)))
+        GripperCommand=type('GripperCommand', (), {'Goal': dict})))
     topic: Any = SimpleNamespace(
         action='control_msgs/action/GripperCommand', topic='grip', trajectory='point',
         goal_change=0.0, entries=[None], stop_of=lambda _: Stop.KEEP)
