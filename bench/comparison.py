@@ -16,12 +16,14 @@ Comparison of policies at equal updates, on several tasks and seeds, with its ta
 
     python -m bench.comparison --tasks cube-single-task2 --seeds 0 1 2
     python -m bench.comparison --table
+    python -m bench.comparison --cost
 
 A cell is a run of one method on one task with one training seed, of 100,000 updates of the preset
 ``cpu-100k``; it is evaluated at 10,000, 25,000, 50,000 and 100,000 updates, with one candidate and
 with best of N; ``--until 25000`` leaves it open there, to have early figures of many. Runs are
 continued where they were stopped, several processes share the cells, and the figures are kept in
-``bench/results/comparison``. The table says which cells are open.
+``bench/results/comparison``. The table says which cells are open. Its processor times are of runs
+with whatever load was beside them; ``--cost`` times the methods side by side instead.
 """
 
 from __future__ import annotations
@@ -34,14 +36,19 @@ import sys
 import torch
 
 from bench.common.arguments import count, whole
+from bench.common.machine import machine
 from bench.learning.cells import claimed, MARKS, measure
 from bench.learning.comparison_table import load, markdown
+from bench.learning.cost import cost_table, costs
 from bench.learning.methods import METHODS, TASKS
 from dfp_ros.core.files.user_path import user_path
 from training.common.error_line import error_line
-from training.common.provenance import ROOT
+from training.common.files import write_json
+from training.common.provenance import commit, ROOT, versions
 from training.learning.trainer.session import TrainingError
 
+# Timed updates and inferences of a method.
+UPDATES, CALLS = 160, 4_000
 RESULTS = ROOT / 'bench' / 'results' / 'comparison'
 
 
@@ -60,6 +67,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add('--runs', type=user_path, default=Path('runs/comparison'), help='folder of the runs')
     add('--results', type=user_path, default=RESULTS, help='folder of the figures')
     add('--table', action='store_true', help='print the table of the figures, and train nothing')
+    add('--cost', action='store_true', help='time updates and actions of all methods, a minute')
     return parser.parse_args(arguments)
 
 
@@ -68,6 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parse(arguments)
     asked.results.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
+    if asked.cost:
+        found = costs(UPDATES, CALLS)
+        write_json(asked.results / 'cost.json', {
+            'methods': found, 'machine': machine(), 'versions': versions(), 'commit': commit()})
+        print(cost_table(found))
+        return 0
     cells = [
         (task, method, seed) for task in asked.tasks for seed in asked.seeds
         for method in asked.methods]
