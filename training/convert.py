@@ -32,14 +32,14 @@ from dataclasses import replace
 import sys
 
 from dfp_ros.core.control.episode_marks import TOPIC
-from dfp_ros.core.description.robot import load_robot_description, require_fit
+from dfp_ros.core.description.robot import require_fit
 from dfp_ros.core.description.yaml_section import DescriptionError
-from dfp_ros.core.files.digest import sha256
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.hung_calls import ended_by_interrupts
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.text.say import say
+from dfp_ros.resources import hash_robot, load_robot, SharedFileError
 from dfp_ros.spec import SpecMismatch
 from training.common.disk import WriteError
 from training.common.error_line import error_line
@@ -57,7 +57,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
     add('bags', nargs='+', type=user_path, help='rosbag2 folders, or their files')
-    add('--robot', type=user_path, required=True, help='robot description (.yaml)')
+    add('--robot', required=True,
+        help='robot description (.yaml), or the bare name of one in config')
     rate = parser.add_mutually_exclusive_group(required=True)
     rate.add_argument(
         '--policy', type=user_path, help='policy file, for control rate and bounds of actions')
@@ -87,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parse(arguments)
     try:
         require_output(asked.out)
-        robot = load_robot_description(asked.robot)
+        robot, robot_sha256 = load_robot(asked.robot), hash_robot(asked.robot)
         if asked.policy:
             with ended_by_interrupts():
                 spec = OnnxPolicy(asked.policy).spec
@@ -98,10 +99,11 @@ def main(arguments: list[str] | None = None) -> int:
         transitions, report = convert(asked.bags, robot, Options(
             period, layout, asked.action, asked.ticks, asked.unended, asked.namespace,
             asked.decisions, asked.marks, asked.out))
-    except (DataError, DescriptionError, PolicyError, SpecMismatch, WriteError) as error:
+    except (DataError, DescriptionError, PolicyError, SharedFileError, SpecMismatch,
+            WriteError) as error:
         print(error_line(error), file=sys.stderr)
         return 2
-    source = {**transitions.source, 'robot_sha256': sha256(asked.robot)}
+    source = {**transitions.source, 'robot_sha256': robot_sha256}
     try:
         stored.save(asked.out, replace(transitions, source=source))
     except OSError as error:

@@ -38,9 +38,9 @@ def test_writes_a_data_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     bags = [str(write_bag(tmp_path / name, demonstration(steps), storage)) for name, steps, storage
             in (('one', 10, 'mcap'), ('two', 20, 'sqlite3'))]
     files = []
-    for words in (['--rate', '20'], ['--policy', str(POLICY)]):
+    for robot, words in ((ROBOT, ['--rate', '20']), ('ur5e_cube', ['--policy', str(POLICY)])):
         out = tmp_path / f'{words[0].strip("-")}.npz'
-        assert main([*bags, '--robot', ROBOT, *words, '--out', str(out)]) == 0
+        assert main([*bags, '--robot', robot, *words, '--out', str(out)]) == 0
         assert re.search(r'^transitions +28$', capsys.readouterr().out, re.MULTILINE)
         files.append(stored.load(out))
     first, second = files
@@ -57,7 +57,8 @@ def test_writes_a_data_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     (['none', '--rate', '20'], 'none: found no such file or folder'),
     (['bag', '--rate', '20', '--ticks', 'decisions'], 'topic /dfp_policy/decision is missing'),
     (['bag', '--policy', 'none.onnx'], 'policy file none.onnx'),
-    (['bag', '--rate', '20', '--robot', 'none.yaml'], 'none.yaml: there is no such file')])
+    (['bag', '--rate', '20', '--robot', 'none.yaml'], "found 'none.yaml', which is neither a file here"),
+    (['bag', '--rate', '20', '--robot', './none.yaml'], 'none.yaml: there is no such file')])
 def test_says_what_is_wrong(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         words: list[str], message: str) -> None:
