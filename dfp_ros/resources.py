@@ -18,8 +18,6 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from ament_index_python import get_package_share_directory, PackageNotFoundError
-
 from dfp_ros.core.description.robot import load_robot_description, RobotDescription
 from dfp_ros.core.description.yaml_section import read_text
 from dfp_ros.core.files.missing import near_file
@@ -112,9 +110,12 @@ def _roots() -> list[Path]:
     """List the roots of resource files: installed by colcon or pip, or a checkout."""
     roots = []
     try:
+        # Here, as a machine that only learns has no ROS.
+        from ament_index_python import get_package_share_directory
         roots.append(Path(get_package_share_directory('dfp_ros')))
-    except (PackageNotFoundError, OSError):
-        # Without an environment of ROS (AMENT_PREFIX_PATH) it is an OSError.
+    except (ImportError, LookupError, OSError):
+        # A package that is not installed is a KeyError, no environment of ROS
+        # (AMENT_PREFIX_PATH) an OSError.
         pass
     # pip may install into a prefix that AMENT_PREFIX_PATH lacks, such as a virtual environment on
     # top of a sourced ROS 2: PREFIX/lib/python3.12/site-packages/dfp_ros, PREFIX/share/dfp_ros.

@@ -57,7 +57,8 @@ def test_writes_a_data_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     (['none', '--rate', '20'], 'none: found no such file or folder'),
     (['bag', '--rate', '20', '--ticks', 'decisions'], 'topic /dfp_policy/decision is missing'),
     (['bag', '--policy', 'none.onnx'], 'policy file none.onnx'),
-    (['bag', '--rate', '20', '--robot', 'none.yaml'], "found 'none.yaml', which is neither a file here"),
+    (['bag', '--rate', '20', '--robot', 'none.yaml'],
+     "found 'none.yaml', which is neither a file here"),
     (['bag', '--rate', '20', '--robot', './none.yaml'], 'none.yaml: there is no such file')])
 def test_says_what_is_wrong(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
@@ -146,9 +147,12 @@ class Blocked:
             raise ImportError(f'{name} is blocked')
 
 sys.meta_path.insert(0, Blocked())
-import training.convert
+from training.convert import main
+sys.exit(main(["none", "--robot", "ur5e_cube", "--rate", "20", "--out", "none.npz"]))
 """
-    subprocess.run([sys.executable, '-c', program], check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, '-c', program], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (2, 'none: found no such file or folder\n')
 
 
 def test_a_rate_above_that_of_the_commands_is_said(
