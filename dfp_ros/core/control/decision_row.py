@@ -312,7 +312,9 @@ def read_decision(
         return named[kind] if there else None
 
     def times(kind: str) -> Mapping[str, int]:
-        return {name: _time(values) for name, values in named[kind].items() if values[0] >= 0}
+        return {
+            name: _time(values, -_LATEST) for name, values in named[kind].items()
+            if tuple(values) != _NEVER}
 
     def number(label: str) -> float | None:
         values = found.get(label)
@@ -470,11 +472,16 @@ def _split(time: int | None) -> tuple[float, float]:
     return _NEVER if time is None else divmod(time, _SECOND)
 
 
-def _time(parts: NDArray[np.float64]) -> int:
-    """Combine a time from seconds and nanoseconds."""
-    if not 0 <= parts[0] < _LATEST or not 0 <= parts[1] < _SECOND:
+def _time(parts: NDArray[np.float64], earliest: int = 0) -> int:
+    """
+    Combine a time from seconds and nanoseconds.
+
+    :param earliest: In s; stamps of a driver may be from before the beginning of simulated time.
+    """
+    if not earliest <= parts[0] < _LATEST or not 0 <= parts[1] < _SECOND:
         raise ValueError(
-            f'found a time of {parts[0]:g} s {parts[1]:g} ns, expected 0 to {_LATEST:g} s')
+            f'found a time of {parts[0]:g} s {parts[1]:g} ns, expected {earliest:g} to '
+            f'{_LATEST:g} s')
     return int(parts[0]) * _SECOND + int(parts[1])
 
 

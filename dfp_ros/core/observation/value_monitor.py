@@ -168,8 +168,8 @@ class ValueMonitor:
         last, before = watched.time, watched.original
         if sample.time != last:
             watched.time, watched.original = sample.time, picture.original
-            if last is None or sample.time < last or picture.original != before:
-                watched.changed = sample.time
+            is_same = last is not None and picture.original == before
+            watched.changed = min(watched.changed, sample.time) if is_same else sample.time
         return _judge_stuck(watched, sample.time, settings)
 
     def _advance(self, watched: _Watched, time: int, samples: Mapping[str, Sample]) -> None:
@@ -184,8 +184,9 @@ class ValueMonitor:
             watched.time = None
             return
         watched.time, watched.numbers = time, numbers
-        if last is None or time < last or numbers != before:
-            watched.changed = time
+        # Stamps may go back and forth, as those of several threads or publishers do.
+        is_same = last is not None and numbers == before
+        watched.changed = min(watched.changed, time) if is_same else time
         if last is None or time < last:
             watched.jumped = None
             return

@@ -21,6 +21,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
+from dfp_ros.core.description.sources import Source
+from dfp_ros.core.observation.sample import Sample
 from dfp_ros.node.loop.ticker import Ticker
 from dfp_ros.node.reporting.diagnostics import diagnose, Situation
 from dfp_ros.node.reporting.subscriber_monitor import SubscriberMonitor
@@ -63,19 +65,44 @@ class DiagnosticsPublisher:
         statistics, self._statistics = self._statistics, None
         ticker, name = self._ticker, self._node.get_fully_qualified_name()
         facts = self._facts()
+        now = self._node.get_clock().now().nanoseconds
         report = diagnose(name, Situation(
             ticker.loop, {
                 **ticker.store.samples, **(ticker.people.samples if ticker.people else {})},
-            ticker.log.last, statistics,
-            facts, self._node.get_clock().now().nanoseconds))
-        sources = ticker.loop.robot.sources
-        missing = [sources[each].topic for each in ticker.store.missing if ticker.is_active]
+            ticker.log.last, statistics, facts, now))
+        silent = self._find_silent(now) if ticker.is_active else []
         unheard = facts.get('unheard', '').split()
         self._subscribers.advance(unheard if ticker.is_active else ())
-        report.status.append(self._watch.status(name, [*missing, *unheard]))
+        report.status.append(self._watch.status(name, [*silent, *unheard]))
         self._publisher.publish(report)
+
+    def _find_silent(self, now: int) -> list[str]:
+        """
+        Find the topics from which nothing comes, or nothing any more.
+
+        Those of a person may have no publisher, as nobody has to take over.
+
+        :param now: Time in ns.
+        """
+        robot, samples = self._ticker.loop.robot, self._ticker.store.samples
+        found = [
+            source.topic for name, source in robot.sources.items()
+            if _is_silent(source, samples.get(name), now)]
+        if self._ticker.people is not None and robot.takeover is not None:
+            samples = self._ticker.people.samples
+            found += [
+                source.topic for name, source in robot.takeover.sources.items()
+                if _is_silent(source, samples.get(name), now)
+                and self._node.count_publishers(self._node.resolve_topic_name(source.topic))]
+        return found
 
     def close(self) -> None:
         """Destroy publisher and timer."""
         self._node.destroy_timer(self._timer)
         self._node.destroy_publisher(self._publisher)
+
+
+def _is_silent(source: Source, sample: Sample | None, now: int) -> bool:
+    """Tell whether a source was never heard whole, or not within its maximum age."""
+    return sample is None or bool(sample.missing) or (
+        now - sample.received) * 1e-9 > source.max_age

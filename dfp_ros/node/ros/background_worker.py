@@ -30,6 +30,7 @@ from rclpy.node import Node
 from dfp_ros.core.hung_calls import give_up
 from dfp_ros.node.realtime.switch_interval import ShortSwitchInterval
 from dfp_ros.node.realtime.thread_scheduling import SCHEDULING
+from dfp_ros.spec_bounds import LONGEST_PERIOD
 
 # Period of the timer that delivers results, in s, while there is work.
 _POLL = 0.01
@@ -37,6 +38,8 @@ _POLL = 0.01
 _LONGEST_WAIT = 0.5
 # Timeout for a thread that hangs when the worker is closed, in s.
 _LONGEST_CLOSE = 2.0
+# Two of the longest ticks: ticks of simulated time come later than this, or never.
+_LONGEST_TICKLESS = 2 * LONGEST_PERIOD
 
 
 @dataclass
@@ -83,8 +86,9 @@ class BackgroundWorker:
     Runs jobs one after the other.
 
     Results are delivered right after a tick, when there is most time until the next. Without
-    ticks, a timer of the node delivers them, which does not need an executor yet. In both cases,
-    the callbacks run on the thread of the ticks.
+    ticks, or while simulated time stands still and none comes, a timer of the node delivers them,
+    which does not need an executor yet. In both cases, the callbacks run on the thread of the
+    ticks.
 
     :param node: Creates the timer.
     :param is_ticking: Returns whether :meth:`deliver` is called after ticks.
@@ -103,6 +107,7 @@ class BackgroundWorker:
         self._jobs: deque[Job] = deque()
         self._ticked = threading.Event()
         self._timer: Any = None
+        self._delivered = time.monotonic()
         # The worker must not hold the GIL when a tick is due.
         self._switch_interval = ShortSwitchInterval()
 
@@ -127,6 +132,8 @@ class BackgroundWorker:
         job.future = self._thread.submit(work_aside)
         self._jobs.append(job)
         if self._timer is None:
+            # Without jobs, it may not be called after ticks.
+            self._delivered = time.monotonic()
             self._timer = self._node.create_timer(
                 _POLL, self._deliver_without_ticks, clock=Clock(clock_type=ClockType.STEADY_TIME))
         return job
@@ -173,12 +180,17 @@ class BackgroundWorker:
         self._thread.submit(box.clear)
 
     def _deliver_without_ticks(self) -> None:
-        """Deliver results while there are no ticks."""
-        if not self._is_ticking():
-            self.deliver()
+        """Deliver results while there are no ticks, or none has come for long."""
+        if not self._is_ticking() or time.monotonic() > self._delivered + _LONGEST_TICKLESS:
+            self._deliver()
 
     def deliver(self) -> None:
-        """Deliver finished results, and release jobs that wait for a tick."""
+        """Deliver finished results after a tick, and release jobs that wait for one."""
+        self._delivered = time.monotonic()
+        self._deliver()
+
+    def _deliver(self) -> None:
+        """Deliver finished results."""
         self._ticked.set()
         while self._jobs and self._jobs[0].future.done():
             self._hand_over(self._jobs.popleft())

@@ -33,6 +33,7 @@ import sys
 import time
 from typing import Any
 
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
@@ -212,7 +213,11 @@ class RecorderNode(Node):
         self._began = time.monotonic()
         for index in range(len(self._topics)):
             self._subscriptions_made.append(self._subscribe(index))
-        self.create_timer(0.5, self._monitor)
+        self._call_after(0.5, self._monitor)
+
+    def _call_after(self, seconds: float, work: Callable[[], None]) -> None:
+        """Call again and again, in time of the wall: simulated time may stand still."""
+        self.create_timer(seconds, work, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _subscribe(self, index: int) -> Any:
         """Subscribe to a topic: reliable if its publisher is, transient local if requested."""
@@ -271,7 +276,7 @@ class RecorderNode(Node):
         self.get_logger().info(f'mark: {mark}; episodes ended: {self._ended}')
         if ended and self._ended == self._settings['episodes']:
             self.end_reason = f'{self._ended} of {self._ended} episodes ended'
-            self.create_timer(1.0, self._end)
+            self._call_after(1.0, self._end)
 
     def _tell_contradiction(self, mark: str) -> None:
         """Say that a mark discards an episode, or ends none; warn if several nodes send marks."""

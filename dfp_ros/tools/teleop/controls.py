@@ -77,7 +77,11 @@ class LastAsked:
     def __init__(self, controls: Sequence[Control]) -> None:
         """Start before anything was asked for."""
         self._controls = tuple(controls)
-        self._last = [control.rest for control in controls]
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget what was asked for, as the robot is given back, and the policy may change it."""
+        self._last = [control.rest for control in self._controls]
 
     def update(self, deflections: Sequence[float]) -> list[float]:
         """

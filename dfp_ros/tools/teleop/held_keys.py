@@ -57,6 +57,9 @@ class HeldKeys:
         :return: Whether it is one of them.
         """
         key = key.lower()
+        if (key == HOLD or key in self._keys) and not self.is_held(now):
+            # A takeover begins: what was asked for in the last, the policy may have changed.
+            self._deflections = [control.rest for control in self._controls]
         if key == HOLD:
             self._until = [0.0] * len(self._until)
         elif key in self._keys:

@@ -248,6 +248,7 @@ def run(
             topics.publish(last.update(sticks.deflections()))
         elif was_held:
             topics.let_go()
+            last.forget()
         if is_held != was_held:
             say('you command' if is_held else 'given back')
         was_held = is_held

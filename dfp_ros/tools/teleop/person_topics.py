@@ -117,9 +117,13 @@ class PersonTopics:
         return math.floor(limit) + float(is_held)
 
     def let_go(self) -> None:
-        """Let go of a button; any other dead-man is let go by silence."""
+        """
+        Let go of a button; any other dead-man is let go by silence.
+
+        What comes before the dead-man moves nothing: it is held for so long.
+        """
         if self.has_button:
-            self.publish([0.0] * len(self._controls), is_held=False)
+            self.publish([control.rest for control in self._controls], is_held=False)
 
 
 class _Messages:

@@ -185,6 +185,20 @@ def test_a_frozen_camera(policy: OnnxPolicy, tmp_path: Path, response: str) -> N
     assert {decisions[i].response for i in stuck} == {expected}
 
 
+def test_a_frozen_picture_whose_stamps_go_back_and_forth(
+        policy: OnnxPolicy, tmp_path: Path) -> None:
+    """It is stuck, too."""
+    robot = stuck_robot(tmp_path)
+
+    def change(i: int, samples: dict[str, Sample]) -> None:
+        time = START + (i - 2 * (i % 2)) * TICK
+        samples['wrist_camera'] = camera_samples(
+            robot, time, wrist_camera=raw(scene(0), 'rgb8', time))['wrist_camera']
+
+    decisions = run(controller(policy, robot=robot), 20, robot, change)
+    assert Reason.STUCK in decisions[-2].reason
+
+
 def test_a_scene_at_rest_is_not_stuck(policy: OnnxPolicy, tmp_path: Path) -> None:
     """The noise of the camera is compared, which a scaled picture may not have."""
     robot = stuck_robot(tmp_path)

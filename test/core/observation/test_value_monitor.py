@@ -114,6 +114,17 @@ def test_a_value_that_is_stuck_though_messages_come() -> None:
     assert not any(check(watch, i, 0.1000001, stamp=31) for i in range(32, 100))
 
 
+def test_a_value_that_is_stuck_though_its_stamps_go_back_and_forth() -> None:
+    """As those of a driver with several threads; a clock that was set back begins anew."""
+    watch = ValueMonitor(watched(changes_within=0.5), TICK)
+    stamps = [i + (-3 if i % 2 else 0) for i in range(3, 40)]
+    assert [bool(check(watch, 0, 0.1, stamp)) for stamp in stamps] == [
+        stamp > 25 for stamp in stamps]
+    assert not check(watch, 0, 0.1, 40 - 1000)
+    assert not check(watch, 0, 0.1, 60 - 1000)
+    assert check(watch, 0, 0.1, 70 - 1000)
+
+
 @pytest.mark.parametrize(('line', 'message'), [
     ('max_rate: 0.0', 'expected numbers above 0'), ('max_rate: [1.0, 2.0]', 'found 2 numbers'),
     ('changes_within: -1.0', 'expected a number above 0')])

@@ -89,6 +89,31 @@ def test_a_simulation_that_is_paused(policy: Path) -> None:
         cell.end()
 
 
+@pytest.mark.parametrize('is_ticking', [False, True])
+def test_a_policy_that_is_set_while_the_simulation_is_paused(
+        policy: Path, tmp_path: Path, is_ticking: bool) -> None:
+    """The answer waits for no tick, and the policy is there once time continues."""
+    other = write_policy(tmp_path / 'other.onnx', seed=5)
+    with Cell(policy, pace=1.0) as cell:
+        cell.wait_for_motion()
+        # A tick takes 50 s on the wall, or comes never.
+        cell.pace = 1e-3 if is_ticking else 1e-12
+        if not is_ticking:
+            cell.wait_for_stop()
+        answers = [
+            cell.ask_to_set('policy', str(tmp_path / 'none.onnx')),
+            cell.ask_to_set('policy', str(other))]
+        cell.peer.wait_for(lambda: all(answer.done() for answer in answers), 30.0)
+        refused, accepted = (answer.result().results[0] for answer in answers)
+        assert 'there is no such file' in refused.reason
+        assert accepted.successful, accepted.reason
+        cell.peer.wait_for(lambda: f'({other}, sha256 ' in cell.process.output, 30.0)
+        assert is_ticking or speed(cell.twists[-1]) == 0
+        cell.pace = 1.0
+        cell.wait_for_motion()
+        cell.end()
+
+
 def test_two_simulations_that_are_paused(policy: Path) -> None:
     """Time that goes back and forth by less than a tick makes no tick due: the robot is held."""
     with Cell(policy, pace=1.0) as cell:

@@ -33,10 +33,13 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
+from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.node.ros.qos_monitor import QosMonitor
+from testing.fixtures.people import spec_of, taken_over
 from testing.processes.policy_cell import arguments, Cell, SHIPPED
 from testing.processes.ros_processes import NodeProcess, Peer
+from testing.processes.taken_over_cell import TakenOverCell
 
 GRIPPER = """topic: gripper_state
     type: sensor_msgs/msg/JointState
@@ -110,6 +113,37 @@ def test_both_ends_are_named_until_it_is_over(tmp_path: Path) -> None:
             assert (status.level, status.message) == (DiagnosticStatus.OK, 'match')
             assert process.stop() == 0
             assert 'Traceback' not in process.output
+
+
+def test_a_driver_that_comes_back_with_other_messages(tmp_path: Path) -> None:
+    """It is named as at the start, and so is a person's topic with other messages."""
+    policy = write_policy(tmp_path / 'random.onnx', spec_of(taken_over()))
+    with TakenOverCell(policy) as cell, Peer(cell.domain) as peer:
+        reports = cell.peer.collect(DiagnosticArray, '/diagnostics')
+
+        def said() -> dict[str, str]:
+            return {
+                item.key: item.value for report in reports[-1:] for status in report.status
+                if status.name.endswith(': topics') for item in status.values}
+
+        cell.wait_for_policy()
+        reports.clear()
+        cell.peer.wait_for(lambda: reports)
+        assert not said()
+        cell.silent |= {'target_pose', 'joy'}
+        cell.wait_for(lambda row: Reason.STALE in row.reason)
+        for topic in cell.silent:
+            cell.peer.node.destroy_publisher(cell._publishers[topic])
+        other = [peer.node.create_publisher(JointState, topic, 1) for topic in sorted(cell.silent)]
+        cell.peer.wait_for(lambda: set(said()) == {'/joy', '/target_pose'}, 30.0)
+        for topic in 'joy', 'target_pose':
+            assert said()[f'/{topic}'].startswith(
+                'nothing comes from /peer: its type is sensor_msgs/msg/JointState, the robot ')
+            assert f'topic /{topic}: nothing comes from /peer' in cell.process.output
+        for each in other:
+            peer.node.destroy_publisher(each)
+        # That nobody takes over is no fault.
+        cell.peer.wait_for(lambda: not said(), 30.0)
 
 
 def test_a_topic_in_another_namespace_is_named() -> None:

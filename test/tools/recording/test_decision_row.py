@@ -34,8 +34,10 @@ ROW = DecisionRow(('arm', 'cube'), 3, [('turn', 1), ('grip', 1)])
 
 @given(
     strategies.integers(1, 2**40), strategies.integers(0, 2**63 - 1),
-    strategies.integers(0, 2**63 - 1), strategies.booleans(), strategies.sampled_from(State),
-    strategies.sampled_from(Reason), strategies.booleans())
+    # A driver that subtracts a delay stamps before the beginning of simulated time.
+    strategies.integers(-2**31 * 10**9, 2**63 - 1).filter((-10**9).__ne__),
+    strategies.booleans(), strategies.sampled_from(State), strategies.sampled_from(Reason),
+    strategies.booleans())
 def test_comes_back_whole(
         number: int, stamp: int, sample: int, lockstep: bool, state: State, reason: Reason,
         running: bool) -> None:

@@ -300,6 +300,26 @@ def test_a_clock_that_is_set_back(tmp_path: Path) -> None:
     assert contents(tmp_path / 'bag')['/episode_marks']
 
 
+def test_a_simulation_that_ends_with_the_last_episode(tmp_path: Path) -> None:
+    """The recorder ends, too, and had looked for publishers before time began."""
+    with recording(tmp_path / 'bag', use_sim_time='true', episodes=1) as (process, peer):
+        clock = peer.node.create_publisher(Clock, '/clock', 5)
+        marks = peer.node.create_publisher(String, 'episode_marks', 5)
+        lossy = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+        peer.node.create_publisher(JointState, 'joint_states', lossy)
+        peer.wait_for(lambda: 'joint_states is published best effort' in process.output, 30.0)
+
+        def ended() -> bool:
+            clock.publish(Clock(clock=Time(sec=1000)))
+            for mark in 'start', 'success':
+                marks.publish(String(data=mark))
+            return 'episodes ended: 1' in process.output
+
+        peer.wait_for(ended)
+        assert process.wait(30.0) == 0, process.output
+    assert contents(tmp_path / 'bag')['/episode_marks']
+
+
 def writer(path: Path, **options: Any) -> BagWriter:
     """Begin a bag with the topics of the tests."""
     return BagWriter(path, options.pop('storage', 'mcap'), list(TYPES.items()),

@@ -180,6 +180,44 @@ def test_a_gripper_stays_as_it_was_asked_for() -> None:
     assert keys.deflections(30.0) == [0.0] * 7 + [1.0]
 
 
+def test_the_next_takeover_leaves_a_gripper_as_the_policy_has_it() -> None:
+    """What was asked for before, the policy may have changed: it may hold something by now."""
+    controls = find_controls(shipped('panda_joint'))
+    keys, stick = HeldKeys(controls, release_after=1.0), LastAsked(controls)
+    keys.press('y', 0.0)
+    # Until the person lets go, it stays.
+    keys.press('w', 0.9)
+    assert keys.deflections(0.9)[7] == 1.0
+    keys.press('w', 2.0)
+    assert math.isnan(keys.deflections(2.0)[7])
+    keys.press('h', 2.1)
+    assert keys.deflections(2.1)[7] == -1.0
+    assert stick.update([0.0] * 7 + [1.0])[7] == 1.0
+    stick.forget()
+    assert math.isnan(stick.update([0.5] * 7 + [0.0])[7])
+
+
+def test_letting_go_moves_no_gripper(peer: Peer, tmp_path: Path) -> None:
+    """Its message comes before that of the dead-man, which is held for so long."""
+    text = (ROOT / 'config' / 'panda_joint.yaml').read_text()
+    old = '  dead_man: {source: person_arm}\n'
+    assert old in text
+    path = tmp_path / 'panda_pad.yaml'
+    path.write_text(text.replace(old, (
+        '    pad: {topic: joy, type: sensor_msgs/msg/Joy, max_age: 0.3}\n'
+        "  dead_man: {source: pad, path: 'buttons[1]'}\n")))
+    robot = load_robot_description(path)
+    topics = PersonTopics(peer.node, robot, find_controls(robot))
+    sent: list[Any] = []
+    topics._publishers = {
+        name: SimpleNamespace(publish=sent.append) for name in topics._publishers}
+    topics.let_go()
+    arm, gripper, pad = sent
+    assert not any(arm.velocity)
+    assert math.isnan(gripper.data[0])
+    assert list(pad.buttons) == [0, 0]
+
+
 @pytest.mark.parametrize(('word', 'found'), [
     ('a0', 0.0), ('a1', 0.5), ('-a1', -0.5), ('a2', -1.0), ('b0-b1', 1.0), ('b1-b0', -1.0),
     ('a9', 0.0), ('b8-b9', 0.0), ('b2-b0', 1.0), ('b1-b2', -1.0)])
