@@ -37,7 +37,8 @@ class QosMonitor:
     def __init__(self, node: Node) -> None:
         """Start without an incompatibility."""
         self._node = node
-        self._find_problems: dict[str, Callable[[], Iterable[str]]] = {}
+        # Finds the problems of a topic; those without an endpoint if messages should come.
+        self._find_problems: dict[str, Callable[[bool], Iterable[str]]] = {}
         self._problems: dict[str, str] = {}
         self._turn = 0
 
@@ -50,13 +51,14 @@ class QosMonitor:
         """
         name = self._node.resolve_topic_name(topic)
 
-        def find_problems() -> Iterable[str]:
+        def find_problems(is_silent: bool) -> Iterable[str]:
             own = own_qos(self._node, self._node.get_subscriptions_info_by_topic(name))
             ends = publishers_of(self._node, name, type_name, own) if own else ()
             for end in ends:
                 if end.problem:
                     yield f'nothing comes from {end.node}: {end.problem}'
-            if own and not ends and (found := namesakes(self._node, name, type_name)):
+            if is_silent and own and not ends and (
+                    found := namesakes(self._node, name, type_name)):
                 yield found
         self._find_problems[name] = find_problems
 
@@ -69,7 +71,7 @@ class QosMonitor:
         """
         name = self._node.resolve_topic_name(topic)
 
-        def find_problems() -> Iterable[str]:
+        def find_problems(_: bool) -> Iterable[str]:
             own = own_qos(self._node, self._node.get_publishers_info_by_topic(name))
             for end in subscribers_of(self._node, name, type_name, own) if own else ():
                 if end.problem:
@@ -87,12 +89,13 @@ class QosMonitor:
         names = list(self._find_problems)
         in_turn = names[self._turn % len(names):][:1] if names else []
         self._turn += 1
-        for topic in {*map(self._node.resolve_topic_name, silent), *in_turn}:
+        found = {*map(self._node.resolve_topic_name, silent)}
+        for topic in {*found, *in_turn}:
             if topic in self._find_problems and topic not in self._problems and (
-                    problem := '; '.join(self._find_problems[topic]())):
+                    problem := '; '.join(self._find_problems[topic](topic in found))):
                 self._add(topic, problem)
         for topic in list(self._problems):
-            problem = '; '.join(self._find_problems[topic]())
+            problem = '; '.join(self._find_problems[topic](True))
             if problem:
                 self._problems[topic] = problem
             else:

@@ -184,6 +184,10 @@ def test_an_incompatible_publisher_beside_another_is_found(tmp_path: Path) -> No
             return [item.key for item in watch.status('peer').values]
 
         peer.wait_for(lambda: said() == ['/joint_states'])
+        # Nothing has to come from the other one, though there is one of its name elsewhere.
+        peer.node.create_publisher(JointState, '/elsewhere/others', 1)
+        peer.wait_for(lambda: peer.node.count_publishers('/elsewhere/others'))
+        assert [said() for _ in range(4)] == [['/joint_states']] * 4
 
 
 def test_incompatible_subscribers_end_no_node_that_is_cleaned_up(tmp_path: Path) -> None:
