@@ -173,8 +173,10 @@ def test_the_home_folder_in_every_path(
     found = evaluate.parser().parse_args(['~/a', '--json=~/b', '--video=~/c'])
     assert (found.policy, found.json, found.video) == (home / 'a', home / 'b', home / 'c')
     asked = convert.parse(['~/a', '--robot=~/b', '--policy=~/c', '--out=~/d.npz'])
-    assert (asked.bags, asked.robot, asked.policy, asked.out) == (
-        [home / 'a'], home / 'b', home / 'c', home / 'd.npz')
+    assert (asked.bags, asked.policy, asked.out) == ([home / 'a'], home / 'c', home / 'd.npz')
+    capsys.readouterr()
+    assert convert.main(['~/a', '--robot=~/b', '--rate=20', '--out=~/d.npz']) == 2
+    assert str(home / 'b') in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('name', ['checkpoint.pt', 'x.npz'])

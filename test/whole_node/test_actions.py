@@ -219,7 +219,7 @@ def test_a_hold_whose_goals_are_aborted_tries_less_and_less(
 def test_cleaning_up_while_a_server_answers(packages: dict[str, str], tmp_path: Path) -> None:
     """The process ended with a segmentation fault when clients were destroyed in between."""
     with ActionCell(tmp_path, packages) as cell:
-        for _ in range(7):
+        for _ in range(5):
             cell.heard.await_one(lambda row: row.state is State.RUNNING, 4, timeout=30)
             cell.change(
                 Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP,

@@ -57,7 +57,10 @@ def make_clone(data: Path, run: Path, **changes: Any) -> Path:
 
 class LearningCell:
     """
-    A policy node and a simulated robot, and learners and operators that a test starts.
+    A policy node, and learners and operators that a test starts, with a simulated robot.
+
+    The robot comes with the first of these: one that moves would only take the processors from
+    a learner that starts.
 
     :param policy: The policy file.
     :param node_options: Parameters of the policy node.
@@ -67,12 +70,12 @@ class LearningCell:
     def __init__(
             self, policy: Path, node_options: dict[str, Any],
             robot_options: dict[str, Any]) -> None:
-        """Start node and robot."""
+        """Start the node."""
         self.domain = free_domain()
         self._policy = policy
         self._node_options, self._robot_options = node_options, robot_options
         self.node = self.start_node()
-        self.robot = self.start_robot()
+        self.robots: list[NodeProcess] = []
         self.others: list[NodeProcess] = []
 
     def __enter__(self) -> LearningCell:
@@ -81,10 +84,15 @@ class LearningCell:
     def __exit__(
             self, kind: type[BaseException] | None, error: BaseException | None,
             trace: TracebackType | None) -> None:
-        for process in (*self.others, self.robot, self.node):
+        for process in (*self.others, *self.robots, self.node):
             if error is not None:
                 print(process.output)
             process.leave()
+
+    @property
+    def robot(self) -> NodeProcess:
+        """Return the last robot."""
+        return self.robots[-1]
 
     def start_node(self) -> NodeProcess:
         """Start a policy node."""
@@ -94,8 +102,9 @@ class LearningCell:
 
     def start_robot(self, **options: Any) -> NodeProcess:
         """Start a simulated robot, perhaps with other parameters."""
-        return NodeProcess('dfp_ros.sim.sim_robot.main', self.domain, *parameters(
-            policy_node='dfp_policy', environment=ENVIRONMENT, **self._robot_options, **options))
+        self.robots.append(NodeProcess('dfp_ros.sim.sim_robot.main', self.domain, *parameters(
+            policy_node='dfp_policy', environment=ENVIRONMENT, **self._robot_options, **options)))
+        return self.robot
 
     def start_learner(self, *words: str, prefix: Sequence[str] = ()) -> NodeProcess:
         """
@@ -108,10 +117,19 @@ class LearningCell:
         learner = NodeProcess(
             'training.learn_on_robot', self.domain, *words, *niceness, prefix=prefix)
         self.others.append(learner)
+        if not self.robots:
+            # Its first line, once everything is imported.
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline and learner.process.poll() is None and (
+                    'learner: ' not in learner.output):
+                time.sleep(0.05)
+            self.start_robot()
         return learner
 
     def start_operator(self, **options: Any) -> NodeProcess:
         """Start a scripted operator with parameters."""
+        if not self.robots:
+            self.start_robot()
         operator = NodeProcess(
             'dfp_ros.sim.operator.main', self.domain, *parameters(
                 robot=ROBOT, environment=ENVIRONMENT, **options))

@@ -193,7 +193,7 @@ def test_an_incompatible_publisher_beside_another_is_found(tmp_path: Path) -> No
 def test_incompatible_subscribers_end_no_node_that_is_cleaned_up(tmp_path: Path) -> None:
     """The process ended with a segmentation fault within two to seven times."""
     with Cell(write_policy(tmp_path / 'small.onnx')) as cell, Crowd(cell.domain):
-        for _ in range(10):
+        for _ in range(6):
             cell.wait_for_motion()
             for transition in (
                     Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP,

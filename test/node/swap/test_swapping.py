@@ -240,7 +240,11 @@ def test_files_that_keep_their_reader(files: dict[str, Path], tmp_path: Path) ->
         assert cell.get('policy').string_value == str(files['first'])
         for reader in readers(cell):
             os.kill(reader, signal.SIGCONT)
-        assert cell.set('policy', str(files['second'])) == (True, '')
+        # Beside other work, one that does not hang may take more than 4 s, too.
+        answer = False, 'did not end within'
+        while 'did not end within' in answer[1]:
+            answer = cell.set('policy', str(files['second']))
+        assert answer == (True, '')
         Status(cell).wait_for(lambda said: said['name'] == 'second')
         # One that is asked for and not answered when the node is cleaned up is refused.
         for reader in readers(cell):

@@ -170,7 +170,7 @@ def test_a_robot_that_is_killed(learning: Learning) -> None:
             assert not np.concatenate(list(held.sent.values())).any()
             cell.robot.leave()
             # With other scenes, so that no observation comes twice.
-            cell.robot = cell.start_robot(seed=seed)
+            cell.start_robot(seed=seed)
             learning.await_more(peer, ', return', 3)
             again = [
                 one.source['ended'] for one in learning.episodes()[number:]
