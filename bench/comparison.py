@@ -48,7 +48,7 @@ from training.common.provenance import commit, ROOT, versions
 from training.learning.trainer.session import TrainingError
 
 # Timed updates and inferences of a method.
-UPDATES, CALLS = 160, 4_000
+UPDATES, CALLS = 128, 4_000
 RESULTS = ROOT / 'bench' / 'results' / 'comparison'
 
 
@@ -67,7 +67,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add('--runs', type=user_path, default=Path('runs/comparison'), help='folder of the runs')
     add('--results', type=user_path, default=RESULTS, help='folder of the figures')
     add('--table', action='store_true', help='print the table of the figures, and train nothing')
-    add('--cost', action='store_true', help='time updates and actions of all methods, a minute')
+    add('--cost', action='store_true', help='time updates and actions of all methods, 3 minutes')
     return parser.parse_args(arguments)
 
 

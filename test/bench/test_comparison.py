@@ -88,5 +88,5 @@ def test_costs_of_a_method_that_improves_and_of_one_that_does_not(
     for row in found.values():
         assert all(row[f'inference_{count}_us'][0] > 0 for count in (1, 16))
     rows = cost.cost_table(found).splitlines()
-    assert [row.count('|') for row in rows] == [7] * 4
+    assert [row.count('|') for row in rows] == [8] * 4
     assert METHODS['cloning'].title in rows[3]
