@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import fcntl
 import json
 import os
@@ -49,12 +49,11 @@ from training.learn_on_robot import main  # noqa: E402
 from training.learning.trainer.checkpoint_file import read, write  # noqa: E402
 
 pytestmark = pytest.mark.slow
+Here = Callable[..., str]
 # Simulated time passes five times as fast as real time.
 FAST = (
     {'use_sim_time': 'true'},
     {'mode': 'realtime', 'real_time_factor': 5.0, 'publish_clock': 'true'})
-# And as fast, for a learner that is refused before it hears the robot.
-CALM = (FAST[0], {**FAST[1], 'real_time_factor': 1.0})
 # The robot is quicker than the learner on a busy machine.
 WORDS = ('--start', '50', '--swap-every', '100', '--most-behind', '100')
 
@@ -64,6 +63,20 @@ def cell(clone: Path) -> Iterator[LearningCell]:
     """Start a node and a robot five times as fast as real time."""
     with LearningCell(clone, *FAST) as started:
         yield started
+
+
+@pytest.fixture
+def here(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    """Run a learner in this process, where everything is imported; return what it says."""
+    def said(cell: LearningCell, *words: str, status: int = 2) -> str:
+        monkeypatch.setenv('ROS_DOMAIN_ID', str(cell.domain))
+        found = main([*words, '--nice', '0'])
+        printed = capsys.readouterr()
+        assert found == status, printed
+        return printed.err
+
+    return said
 
 
 class Decisions:
@@ -168,11 +181,11 @@ def test_a_learner_splits_and_waits_when_the_node_is_killed(
 
 
 def test_updates_end_with_a_loss_that_is_not_finite(
-        cell: LearningCell, clone: Path, tmp_path: Path) -> None:
+        cell: LearningCell, clone: Path, tmp_path: Path, here: Here) -> None:
     """The last policy stays, episodes are still written, and the checkpoint is the one before."""
     words = (str(clone.parent), '--out', str(tmp_path / 'out'), *WORDS)
-    first = cell.start_learner(*words, '--episodes', '1')
-    assert first.wait() == 0, first.output
+    cell.start_robot()
+    here(cell, *words, '--episodes', '1', status=0)
     saved = tmp_path / 'out' / 'checkpoint.pt'
     content = read(saved)
     content['optimiser']['state'][0]['exp_avg'][:] = float('inf')
@@ -188,34 +201,30 @@ def test_updates_end_with_a_loss_that_is_not_finite(
 
 
 def test_a_node_with_the_policy_of_another_robot_is_refused(
-        clone: Path, tmp_path: Path) -> None:
+        clone: Path, tmp_path: Path, here: Here) -> None:
     spec = cube_spec()
     wide = [*spec.action[:-1], spec.action[-1].__class__(
         'gripper_rate', 1, '1/s', (-10.0,), (10.0,), (-1.0,), (1.0,))]
     other = write_policy(tmp_path / 'other.onnx', cube_spec(action=tuple(wide)))
-    with LearningCell(other, *CALM) as cell:
-        learner = cell.start_learner(str(clone.parent), '--out', str(tmp_path / 'out'), *WORDS)
-        assert learner.wait() == 2, learner.output
-        assert 'found a policy for another robot or other data' in learner.output
-        assert 'action field 2 is gripper_rate 1 1/s (-10.0,) (10.0,) there' in learner.output
+    with LearningCell(other, *FAST) as cell:
+        said = here(cell, str(clone.parent), '--out', str(tmp_path / 'out'), *WORDS)
+    assert 'found a policy for another robot or other data' in said
+    assert 'action field 2 is gripper_rate 1 1/s (-10.0,) (10.0,) there' in said
 
 
 def test_a_node_without_decisions_and_a_folder_in_use_are_refused(
-        clone: Path, tmp_path: Path) -> None:
+        clone: Path, tmp_path: Path, here: Here) -> None:
     (tmp_path / 'out').mkdir()
     words = (str(clone.parent), '--out', str(tmp_path / 'out'))
-    with LearningCell(clone, {**CALM[0], 'publish_decisions': 'false'}, CALM[1]) as cell:
+    with LearningCell(clone, {**FAST[0], 'publish_decisions': 'false'}, FAST[1]) as cell:
         with (tmp_path / 'out' / '.lock').open('w') as held:
             fcntl.flock(held, fcntl.LOCK_EX)
-            learner = cell.start_learner(*words)
-            assert learner.wait() == 2, learner.output
-            assert 'another learner writes to this folder' in learner.output
-        learner = cell.start_learner(*words)
-        assert learner.wait() == 2, learner.output
-        assert 'found publish_decisions false, expected true' in learner.output
+            assert 'another learner writes to this folder' in here(cell, *words)
+        assert 'found publish_decisions false, expected true' in here(cell, *words)
 
 
-def test_a_rate_of_the_nodes_own_is_no_silent_loss(clone: Path, tmp_path: Path) -> None:
+def test_a_rate_of_the_nodes_own_is_no_silent_loss(
+        clone: Path, tmp_path: Path, here: Here) -> None:
     """Refused at the start, and said later: none of its steps could be learned from."""
     words = (str(clone.parent), '--out', str(tmp_path / 'out'))
     with LearningCell(clone, {**FAST[0], 'rate': '5.0'}, FAST[1]) as cell, Peer(
@@ -227,9 +236,7 @@ def test_a_rate_of_the_nodes_own_is_no_silent_loss(clone: Path, tmp_path: Path) 
                     parameters=[Parameter(name='rate', value=value)]))
             assert response.results[0].successful, response
 
-        learner = cell.start_learner(*words)
-        assert learner.wait() == 2, learner.output
-        assert 'found rate 5 Hz, expected 0, the rate of the policy' in learner.output
+        assert 'found rate 5 Hz, expected 0, the rate of the policy' in here(cell, *words)
         set_rate(20.0)
         learner = cell.start_learner(*words)
         await_output(learner, 'episode 0:')
@@ -296,7 +303,11 @@ def test_a_worse_policy_is_taken_back(clone: Path, tmp_path: Path) -> None:
 
 def test_what_a_person_chose_stays_until_they_say_so(
         cell: LearningCell, clone: Path, tmp_path: Path) -> None:
-    """The learner goes on, and offers no policy; nor does it after a standstill."""
+    """
+    The learner goes on, and offers no policy; nor does it after a standstill.
+
+    In flight, an episode may have several policies.
+    """
     learner = cell.start_learner(
         str(clone.parent), '--out', str(tmp_path / 'out'), *WORDS, '--swap', 'in_flight')
     await_output(learner, 'takes over')
@@ -324,25 +335,29 @@ def test_what_a_person_chose_stays_until_they_say_so(
             answer = peer.call(Trigger, 'dfp_learner/offer')
             assert answer.message == 'policies are offered again'
             await_output(learner, 'takes over', swaps + 2)
-    assert learner.stop() == 130
+    _end_with_policies(learner, tmp_path / 'out', 2)
 
 
-@pytest.mark.parametrize(('swap', 'shadows'), [
-    ('in_flight', 0), pytest.param('between', 1, marks=pytest.mark.long)])
-def test_policies_take_over_in_flight_or_after_an_episode_as_the_shadow(
-        cell: LearningCell, clone: Path, tmp_path: Path, swap: str, shadows: int) -> None:
-    """In flight, an episode may have several policies, and is split at each change."""
+@pytest.mark.long
+def test_policies_take_over_after_an_episode_as_the_shadow(
+        cell: LearningCell, clone: Path, tmp_path: Path) -> None:
     learner = cell.start_learner(
-        str(clone.parent), '--out', str(tmp_path / 'out'), *WORDS, '--swap', swap,
-        '--shadow-episodes', str(shadows))
+        str(clone.parent), '--out', str(tmp_path / 'out'), *WORDS, '--swap', 'between',
+        '--shadow-episodes', '1')
     await_output(learner, 'takes over')
-    expected = 2 if swap == 'in_flight' else 1
+    _end_with_policies(learner, tmp_path / 'out', 1)
+    lines = [line.split(':')[0].split(',')[0] for line in learner.output.splitlines()
+             if line.startswith('episode ') or 'takes over' in line]
+    first = next(i for i, line in enumerate(lines) if 'takes over' in line)
+    assert first >= 2
 
+
+def _end_with_policies(learner: NodeProcess, out: Path, count: int) -> None:
+    """End a learner once an episode has had some policies; each was split where one took over."""
     def is_shown() -> bool:
-        """Whether there is an episode with the policies that are expected."""
-        found = [tuple(source['policies']) for source in _sources(tmp_path / 'out')]
+        found = [tuple(source['policies']) for source in _sources(out)]
         return len({policy for names in found for policy in names}) > 1 and any(
-            len(names) >= expected for names in found)
+            len(names) >= count for names in found)
 
     # However fast the machine makes its updates beside the robot.
     for _ in range(20):
@@ -351,15 +366,9 @@ def test_policies_take_over_in_flight_or_after_an_episode_as_the_shadow(
         await_output(learner, ': not solved', learner.output.count(': not solved') + 1)
     assert learner.stop() == 130, learner.output
     assert is_shown(), learner.output
-    sources = _sources(tmp_path / 'out')
-    for source in sources:
+    for source in _sources(out):
         # A split at each change, beside those at gaps.
         assert source['episodes'] >= len(source['policies'])
-    if shadows:
-        lines = [line.split(':')[0].split(',')[0] for line in learner.output.splitlines()
-                 if line.startswith('episode ') or 'takes over' in line]
-        first = next(i for i, line in enumerate(lines) if 'takes over' in line)
-        assert first >= 2
 
 
 def _sources(out: Path) -> list[dict[str, Any]]:
