@@ -139,9 +139,9 @@ def test_a_run_is_resumed_with_the_same_corrections(data: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize(('changes', 'message'), [
     ({'period': 0.1}, r'found a period of 0\.1 s, expected 0\.05 s'),
-    ({'actions': 'mm/s'}, r'action field 0: found velocity 2 mm/s .*, the data have velocity 2 m'),
-    ({'limit': 0.7}, r'found velocity 2 m/s \(-0\.7, .* the data have .*\(-0\.5, '),
-    ({'name': 'pose'}, 'observation field 0: found pose 3 m, the data have state 3 m')])
+    ({'actions': 'mm/s'}, r'action field 0: found velocity \(2, mm/s, .* expected velocity \(2, '),
+    ({'limit': 0.7}, r'found velocity \(2, m/s, -0\.7 to 0\.7\), expected .* -0\.5 to 0\.5\), '),
+    ({'name': 'pose'}, r'field 0: found pose \(3, m\), expected state \(3, m\), that of the d')])
 def test_corrections_of_another_robot(
         data: Path, changes: dict[str, Any], message: str) -> None:
     """They are refused by what differs, with the file: a unit, a limit, a name, the period."""
