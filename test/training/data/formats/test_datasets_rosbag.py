@@ -330,19 +330,22 @@ def test_a_recording_without_marks(tmp_path: Path) -> None:
 
 
 def decided(
-        lockstep: bool = False, spacing: int = PERIOD, late: int = 0, **held: int) -> list[Any]:
+        lockstep: bool = False, spacing: int = PERIOD, late: int = 0, count: int = 10,
+        grain: int = 1, **held: int) -> list[Any]:
     """
-    Record ten steps of a node, whose samples were received after the decisions.
+    Record steps of a node, whose samples were received after the decisions.
 
     :param late: By how much the fifth step is late, in ns.
+    :param count: Number of steps.
+    :param grain: Steps of the clock in ns.
     """
     messages = mark(START - 5 * MS, 'start')
-    for i in range(10):
-        at = START + i * spacing + (late if i == 4 else 0)
+    for i in range(count):
+        at = START + i * spacing // grain * grain + (late if i == 4 else 0)
         messages += state(at + 2 * MS, i / 100, at - MS)
         messages += decision(
             i + 1, at, at - MS, i / 100, lockstep=lockstep, held=held.get('step') == i)
-    return messages + mark(START + 10 * spacing, 'success')
+    return messages + mark(START + count * spacing, 'success')
 
 
 def test_steps_of_the_node(tmp_path: Path) -> None:
@@ -356,6 +359,19 @@ def test_steps_of_the_node(tmp_path: Path) -> None:
     assert report.difference < 1e-6
     data, _ = read(path, action='raw')
     np.testing.assert_allclose(data.actions, 0.5, atol=1e-6)
+
+
+def test_a_node_of_another_rate(tmp_path: Path) -> None:
+    """25 or 21 Hz are not 20 Hz; a clock of coarse steps, and a step that is late, are."""
+    for rate in (25, 21, 17, 10, 50):
+        path = write_bag(tmp_path / str(rate), decided(
+            spacing=round(1e9 / rate), count=40))
+        with pytest.raises(DataError, match=f'control period of {1 / rate:.4g} s, expected'):
+            read(path)
+    data, _ = read(write_bag(tmp_path / 'late', decided(late=20 * MS)))
+    assert len(data) == 9
+    data, _ = read(write_bag(tmp_path / 'coarse', decided(grain=20 * MS, count=40)))
+    assert len(data) == 39
 
 
 def test_steps_of_another_robot(tmp_path: Path) -> None:
