@@ -38,7 +38,7 @@ from training.common.error_line import error_line
 from training.config import ConfigError, COUNTS, TrainConfig
 from training.evaluation.environment_fit import choose_environment
 from training.learning.sweeps.plan import changed, Choice, choices, environments, plan, PlannedRun
-from training.learning.sweeps.table import markdown, table, write
+from training.learning.sweeps.table import markdown, mixed_data, table, write
 from training.learning.sweeps.workers import (
     carry_out,
     LocalProcesses,
@@ -158,6 +158,8 @@ def sweep(runs: Sequence[PlannedRun], asked: argparse.Namespace) -> int:
     rows = table(runs, folder)
     write(rows, folder)
     say(f'\n{markdown(rows)}')
+    for line in mixed_data(runs, folder):
+        say(f'warning: {error_line(line)}', to_errors=True)
     for name, why in failed.items():
         say(f'{error_line(folder / name)}: failed: {error_line(why)}', to_errors=True)
     if all(run.finished(folder) for run in runs):
