@@ -38,7 +38,7 @@ from dfp_ros.core.text.printable import listed
 from dfp_ros.spec_images import ImageField
 from training.config import TrainConfig
 from training.data.datasets.alike import joined, require_alike
-from training.data.datasets.load import load_file, locate
+from training.data.datasets.load import load_file, locate, require_used
 from training.data.datasets.summary import keep, kept, state, Summary
 from training.data.formats.lerobot.layout import is_dataset
 from training.data.transitions.frames import require_same
@@ -69,11 +69,13 @@ class Data:
         summary = kept(self.files, self._source) if several else None
         if summary:
             self.statistics, self._description = summary.statistics, summary.description
+            self._require_used()
             return
         before = state(self.files) if several else []
         first = self._read(0)
         self._period = first.period
         self.statistics, self._description = measure(first.observations), _description(first)
+        self._require_used()
         if several:
             del first
             self._summarise()
@@ -101,6 +103,10 @@ class Data:
             self._images = tuple(frames.field for frames in read.images)
         require_same(self.files[self.index(step)], read.images, self._images)
         return replace(read, **self._description)
+
+    def _require_used(self) -> None:
+        require_used(
+            replace(self._source, path=self.files[0]), self._description['source'])
 
     def _read(self, index: int) -> Transitions:
         return load_file(replace(self._source, path=self.files[index]))

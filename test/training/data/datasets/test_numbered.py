@@ -305,3 +305,24 @@ def test_buffer_has_room_for_the_online_phase_after_a_swap(folder: Path) -> None
     for _ in range(6):
         state.buffer.add(**row)
     assert len(state.buffer) == size + 6
+
+
+@pytest.mark.parametrize(('option', 'words'), [
+    ({'filter_key': 'train'}, '--filter-key train, which is for Robomimic files and LeRobot'),
+    ({'observation_keys': ('a', 'b')}, r'--observation-keys a b, .* give --observation-keys w')])
+def test_parts_of_a_file_that_has_none_are_not_chosen(
+        folder: Path, option: dict[str, object], words: str) -> None:
+    """All of it would be learned from, whatever was asked for; with a kept summary, too."""
+    with pytest.raises(DataError, match=f'reach-v0-000.npz: found {words}'):
+        Data(settings(folder, **option))
+    Data(settings(folder))
+    with pytest.raises(DataError, match=f'reach-v0-001.npz: found {words}'):
+        Data(settings(folder / 'reach-v0-001.npz', **option))
+
+
+def test_parts_that_a_converted_file_is_made_of_may_be_named(tmp_path: Path) -> None:
+    """As the preset of the original file does."""
+    data = made(1)
+    save(tmp_path / 'x.npz', replace(data, source={
+        **data.source, 'observation_keys': ['a', 'b']}))
+    Data(settings(tmp_path / 'x.npz', observation_keys=('a', 'b')))
