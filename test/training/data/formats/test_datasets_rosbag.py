@@ -646,26 +646,30 @@ def test_interventions(tmp_path: Path) -> None:
     assert raw.interventions is None
 
 
-@pytest.mark.parametrize('anchor', ['observation', 'tick'])
-def test_relative_actions(tmp_path: Path, anchor: str) -> None:
+@pytest.mark.parametrize(
+    ('anchor', 'unit'), [('observation', '1/s'), ('observation', 'rad'), ('tick', '1/s')])
+def test_relative_actions(tmp_path: Path, anchor: str, unit: str) -> None:
     """
     A step leads from where the robot was to what was sent, if the policy counts from elsewhere.
 
-    The robot was at i / 100; 5 was sent, as half of the answer.
+    The robot was at i / 100; 5 was sent, as half of the answer. In rad, a whole turn is missing in
+    what was measured.
     """
     entry = ROBOT.commands[1].entries[0]
     measured = read_observation(read_yaml('robot.yaml', (
         f'{{source: arm, path: position, joints: [{ARM[0]}], scale: 1.0}}').encode()),
         ROBOT.sources, 'gripper_rate', '1/s')
     robot = replace(ROBOT, commands=(ROBOT.commands[0], replace(
-        ROBOT.commands[1], entries=(replace(entry, relative=True, measured=measured),))))
+        ROBOT.commands[1],
+        entries=(replace(entry, unit=unit, relative=True, measured=measured),))))
     status = {'sha256': '0' * 64, 'spec': {'anchor': anchor}}
     messages = [*decided(), (
         START - 4 * MS, '/dfp_policy/policy', make('String', data=json.dumps(status)))]
     path = write_bag(
         tmp_path / 'bag', messages, types={**TYPES, '/dfp_policy/policy': STRING})
     data, _ = convert([path], robot, Options(0.05, LAYOUT))
-    wanted = (5 - np.arange(9) / 100) / 20 if anchor == 'observation' else np.full(9, 0.5)
+    wanted = np.full(9, 0.5) if anchor == 'tick' else (
+        5 - np.arange(9) / 100 - (2 * np.pi if unit == 'rad' else 0)) / 20
     np.testing.assert_allclose(data.actions[:, 4], wanted, atol=1e-6)
     raw = Options(0.05, LAYOUT, action='raw')
     if anchor == 'observation':

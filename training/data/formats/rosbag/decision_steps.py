@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
+import math
 from typing import Protocol
 
 import numpy as np
@@ -36,6 +37,7 @@ from dfp_ros.core.observation.field import ObservationField
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_index import SampleIndex
 from dfp_ros.core.safety.reasons import Reason
+from dfp_ros.core.units import ANGLE, read_unit
 from training.data.formats.rosbag.actions import ActionLayout
 from training.data.formats.rosbag.steps import Event, Observer, Step, Tick
 from training.data.transitions.transitions import DataError
@@ -105,7 +107,7 @@ class SampledObservations:
         self._samples = {name: SampleIndex(layouts.get(name)) for name in robot.sources}
         self._observer = Observer(robot)
         self._measured = {
-            entry.action: ObservationField(entry.measured)
+            entry.action: (ObservationField(entry.measured), _turn(entry.unit))
             for topic in robot.commands for entry in topic.entries
             if entry.relative and entry.measured is not None}
 
@@ -145,11 +147,15 @@ class SampledObservations:
     def places(self, decision: RecordedDecision) -> Mapping[str, np.ndarray]:
         """Measure the robot in the samples of a decision; see :class:`Observations`."""
         found, missing = self._find(decision)
-        if missing:
-            return {}
-        return {
-            name: np.array(numbers) for name, field in self._measured.items()
-            if (numbers := read_feedback(field, found)) is not None}
+        places: dict[str, np.ndarray] = {}
+        for name, (field, turn) in {} if missing else self._measured.items():
+            numbers = read_feedback(field, found)
+            if numbers is not None:
+                places[name] = np.array(numbers)
+                if turn and decision.sent is not None and name in decision.sent:
+                    # A driver may leave full turns out, which the node adds again.
+                    places[name] += turn * np.round((decision.sent[name] - places[name]) / turn)
+        return places
 
     def _find(self, decision: RecordedDecision) -> tuple[dict[str, Sample], str]:
         """Find the samples of a decision, and the name of a source whose sample is missing."""
@@ -356,3 +362,9 @@ def _follows(
         return False, ''
     # A later step is not one that a policy at this control rate would see.
     return abs(passed - period) <= period / 2, ''
+
+
+def _turn(unit: str) -> float:
+    """Return the size of a full turn of an angle; 0 for any other unit."""
+    known = read_unit(unit)
+    return 2 * math.pi / known.size if known.measures == ANGLE and known.is_position else 0.0
