@@ -47,11 +47,11 @@ def require_alike(
         raise DataError(
             f'{path}: found a period of {found.period:g} s, expected {period:g} s, that of '
             f'{whose}; {remedy}')
-    for kind, theirs, ours in zip(
-            ('observation', 'action'), (found.observation_fields, found.action_fields), fields,
-            strict=True):
-        if fault := difference(theirs, ours, whose):
-            raise DataError(f'{path}: {kind} {fault}; {remedy}')
+    observation, action = fields
+    if fault := difference(found.observation_fields, observation, whose):
+        raise DataError(f'{path}: observation {fault}; {remedy}')
+    if fault := difference(found.action_fields, action, whose):
+        raise DataError(f'{path}: action {fault}; {remedy}')
 
 
 def difference(
