@@ -27,7 +27,7 @@ import torch
 
 from dfp_ros.spec import PolicySpec
 from training.config import TrainConfig
-from training.data.datasets.alike import difference
+from training.data.datasets.alike import difference, joined
 from training.data.datasets.numbered import Data
 from training.data.transitions.transitions import Transitions
 from training.learning.agents.agent import Agent
@@ -315,10 +315,13 @@ def take_over(path: Path, state: RunState) -> None:
     _restore_random(path, state, content)
     state.progress = Progress(progress.step)
     past = {name: spec.provenance[name] for name in PAST if name in spec.provenance}
-    state.spec = replace(state.spec, name=spec.name, provenance={
-        **state.spec.provenance, **past,
-        'normalisation': spec.provenance.get(
-            'normalisation', state.spec.provenance['normalisation'])})
+    # The networks learned from corrections, too, if the run had some.
+    state.spec = replace(
+        state.spec, name=spec.name, observation=joined(state.spec.observation, spec.observation),
+        action=joined(state.spec.action, spec.action), provenance={
+            **state.spec.provenance, **past,
+            'normalisation': spec.provenance.get(
+                'normalisation', state.spec.provenance['normalisation'])})
 
 
 def _load_networks(path: Path, agent: Agent, found: Mapping[str, Any]) -> None:

@@ -112,10 +112,15 @@ def test_a_clone_is_trained_on(data: Path, tmp_path: Path) -> None:
 
 
 def test_the_next_round_begins_with_a_corrected_run(data: Path, tmp_path: Path) -> None:
-    """A learner on the robot has its networks, and its data without the corrections."""
+    """
+    A learner on the robot has its networks, and its data without the corrections.
+
+    Its policies are not outside of their data where a person showed them what to do.
+    """
     train(tmp_path / 'run', corrected(data, normalise=True))
     state, _ = open_run(
         tmp_path / 'run', tmp_path / 'out', LearnerSettings(steps=100, start=10))
+    assert state.spec.observation[0].high[0] == 17.0
     saved = read(tmp_path / 'run' / 'checkpoint.pt')['agent']
     names = [name for name in saved if name.startswith(('actor.network.', 'normaliser.'))]
     assert len(names) > 4
