@@ -601,6 +601,14 @@ def test_a_recording_that_is_given_twice(tmp_path: Path) -> None:
     copy = shutil.copytree(path, tmp_path / 'copy')
     with pytest.raises(DataError, match='copy: found the same recording as bag; give it once'):
         convert([path, copy], ROBOT, Options(0.05, LAYOUT))
+    # A file beside its folder, of which it is a part.
+    shutil.copy(
+        write_bag(tmp_path / 'more', demonstration(10, START + 10**10)) / 'more.mcap', path)
+    metadata = path / 'metadata.yaml'
+    metadata.write_text(metadata.read_text().replace('  - bag.mcap\n', (
+        '  - bag.mcap\n  - more.mcap\n')))
+    with pytest.raises(DataError, match='bag.mcap: found the same recording as bag; give it once'):
+        convert([path, path / 'bag.mcap'], ROBOT, Options(0.05, LAYOUT))
 
 
 def test_a_type_that_nobody_knows(tmp_path: Path) -> None:

@@ -101,16 +101,19 @@ def convert(
     report = Report()
     pieces: list[Piece] = []
     sources: list[dict[str, Any]] = []
+    # The recording that each file is of, by hash: a file may be given beside its folder.
+    known: dict[str, str] = {}
     for path in paths:
         try:
-            found, digest, reported = _read(path, robot, options)
+            found, digest, files, reported = _read(path, robot, options)
         except DataError as error:
             report.refused.append(str(error))
             continue
-        for source in sources:
-            if source['sha256'] == digest:
+        for file in files:
+            if file in known:
                 raise DataError(
-                    f'{path}: found the same recording as {source["bag"]}; give it once')
+                    f'{path}: found the same recording as {known[file]}; give it once')
+        known.update(dict.fromkeys(files, path.name))
         pieces += found
         report.add(reported)
         sources.append({'bag': path.name, 'sha256': digest})
@@ -128,8 +131,8 @@ def convert(
 
 def _read(
         path: Path, robot: RobotDescription, options: Options,
-) -> tuple[list[Piece], str, Report]:
-    """Read one bag: pieces of its episodes, its hash, and its report."""
+) -> tuple[list[Piece], str, list[str], Report]:
+    """Read one bag: pieces of its episodes, its hash, those of its files, and its report."""
     report, clocks = Report(), StampClocks(robot.sources.values())
     rates = CommandRates()
     # Hashes of the robot descriptions that the decisions were made with.
@@ -158,7 +161,8 @@ def _read(
                 'with another robot description than that of the recording')
         if report.problems[NO_COMMAND]:
             report.notes += rates.notes(options.period)
-        return pieces, sha256(*bag.files), report
+        files = [sha256(file) for file in bag.files]
+        return pieces, files[0] if len(files) == 1 else sha256(*bag.files), files, report
 
 
 def _resolve(options: Options, topic: str) -> str:
