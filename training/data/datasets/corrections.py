@@ -33,7 +33,7 @@ from training.data.datasets.load import load_file
 from training.data.datasets.numbered import files
 from training.data.transitions.frames import Frames, make_room, require_same, sealed
 from training.data.transitions.source import DataSource
-from training.data.transitions.transitions import COLUMNS, Transitions
+from training.data.transitions.transitions import COLUMNS, DataError, Transitions
 
 
 def load_corrections(config: TrainConfig, data: Transitions) -> Transitions | None:
@@ -44,7 +44,7 @@ def load_corrections(config: TrainConfig, data: Transitions) -> Transitions | No
     :param data: The data of the run, whose fields they must have.
     :return: The corrections, with ranges of the fields that include the data's; None if there are
         none.
-    :raises DataError: If a file is missing, cannot be read, or has other fields.
+    :raises DataError: If a file is missing, cannot be read, has other fields, or is given twice.
     """
     source = DataSource.of_run(config)
     paths = [file for each in config.corrections for file in files(Path(each))]
@@ -52,7 +52,13 @@ def load_corrections(config: TrainConfig, data: Transitions) -> Transitions | No
         return None
     read = [load_file(replace(source, path=path)) for path in paths]
     observation, action = data.observation_fields, data.action_fields
+    known = {data.source.get('sha256'): config.data}
     for path, one in zip(paths, read, strict=True):
+        if one.source['sha256'] in known:
+            raise DataError(
+                f'{path}: found the same steps as {known[one.source["sha256"]]}, which would '
+                'count twice; give each file once, and corrections beside the data')
+        known[one.source['sha256']] = str(path)
         require_same(path, one.images, [frames.field for frames in data.images])
         require_alike(
             path, one, data.period, (data.observation_fields, data.action_fields), 'the data',

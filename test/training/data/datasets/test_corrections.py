@@ -76,6 +76,15 @@ def test_half_of_each_batch_is_of_corrections(data: Path) -> None:
     assert {float(value) for value in batch.observation[of_person, 0]} == {8.0, 17.0}
 
 
+def test_a_file_counts_once(data: Path) -> None:
+    """In a folder and by its name, or as the data."""
+    for names, twice in ((
+            ('demonstrations', 'demonstrations/demonstration-000012.npz'),
+            'demonstration-000012.npz'), (('demonstrations', 'data.npz'), 'data.npz')):
+        with pytest.raises(DataError, match=f'{twice}: found the same steps as .*{twice}, which'):
+            prepare('run', corrected(data, *names))
+
+
 def test_ranges_and_normaliser_are_of_both(data: Path) -> None:
     """A policy is not outside of its data where a person showed it what to do."""
     state = prepare('run', corrected(data, normalise=True))
