@@ -93,7 +93,12 @@ def planned(asked: argparse.Namespace) -> list[PlannedRun]:
         name, equals, value = word.partition('=')
         if not equals:
             raise ConfigError(f'--set: found {word!r}, expected NAME=VALUE')
-        shared.update(choices(base, _name(name), [value])[0].changes)
+        name = _name(name)
+        if name in shared:
+            raise ConfigError(
+                f'--set: found {name} twice, expected each setting once; --vary takes several '
+                'values')
+        shared.update(choices(base, name, [value])[0].changes)
     base = changed(base, shared)
     if not (asked.environments or 'environment' in shared or any(
             _name(name) == 'environment' for name, *_ in asked.vary)):

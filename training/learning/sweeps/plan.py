@@ -177,11 +177,15 @@ def plan(
     runs = [
         PlannedRun(labels, changed(config, {'seed': [str(seed)]}))
         for seed in seeds for labels, config in combined]
-    seen: dict[str, PlannedRun] = {}
+    seen: dict[str | TrainConfig, PlannedRun] = {}
     for run in runs:
         if run.name in seen:
             raise ConfigError(f'sweep: found {run.name} twice, expected different values')
-        seen[run.name] = run
+        if run.config in seen:
+            raise ConfigError(
+                f'sweep: found the same settings for {seen[run.config].name} and {run.name}, '
+                'expected different values')
+        seen[run.name] = seen[run.config] = run
     return runs
 
 

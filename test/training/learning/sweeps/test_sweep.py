@@ -85,6 +85,8 @@ def test_threads_are_shared_by_the_runs_at_a_time() -> None:
     (['--vary', 'steps'], '--vary steps: found no values'),
     (['--vary', 'seed', '1'], '--vary seed: this setting varies already'),
     (['--policies', 'dfp', '--vary', 'policy', 'fql'], '--vary policy: this setting varies'),
+    (['--set', 'steps=5', 'steps=7'], '--set: found steps twice'),
+    (['--vary', 'discount', '0.9', '0.90'], 'the same settings for discount=0.9,seed=0 and disc'),
 ])
 def test_plan_that_makes_no_sense(words: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
