@@ -374,6 +374,18 @@ def test_a_node_of_another_rate(tmp_path: Path) -> None:
     assert len(data) == 39
 
 
+def test_a_node_whose_rate_was_changed_for_a_while(tmp_path: Path) -> None:
+    """However few its steps were; a few steps after another change of a parameter are none."""
+    messages, at = mark(START - 5 * MS, 'start'), START
+    for i in range(300):
+        at += 40 * MS if 260 <= i < 290 else PERIOD
+        messages += state(at + 2 * MS, i / 1000, at - MS)
+        messages += decision(i + 1, at, at - MS, i / 1000, loop=1 + (i >= 260) + (i >= 290))
+    path = write_bag(tmp_path / 'bag', messages + mark(at + PERIOD, 'success'))
+    with pytest.raises(DataError, match='control period of 0.04 s, expected 0.05'):
+        read(path)
+
+
 def test_steps_of_another_robot(tmp_path: Path) -> None:
     """Fields of an action are identified by name, in any order; other sizes are rejected."""
     path = write_bag(tmp_path / 'bag', decided())

@@ -21,7 +21,7 @@ one in the decision.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 import math
 from typing import Protocol
@@ -47,6 +47,8 @@ from training.data.transitions.transitions import DataError
 _LATE, _MEMORY = 1_000_000_000, 10_000_000_000
 # Relative difference of a node's period that its timer and clock may make.
 _SAME_RATE = 0.03
+# Number of steps of a control loop that say its rate.
+_FEW = 10
 
 
 class Observations(Protocol):
@@ -191,7 +193,8 @@ class DecisionSteps:
         self._layout, self._period, self._raw = layout, period, raw
         self._observations = observations
         self._last: RecordedDecision | None = None
-        self._spacings: list[int] = []
+        # By control loop, as a new one may have another rate.
+        self._spacings: defaultdict[int, list[int]] = defaultdict(list)
         self.anchored: set[int] = set()
 
     def add(self, decision: RecordedDecision) -> Tick:
@@ -203,7 +206,8 @@ class DecisionSteps:
         last, self._last = self._last, decision
         follows, problem = _follows(last, decision, self._period)
         if last is not None and decision.number == last.number + 1 and not decision.lockstep:
-            self._spacings.append(decision.stamp - last.stamp)
+            self._spacings[decision.entry.loop if decision.entry else 0].append(
+                decision.stamp - last.stamp)
         if not follows:
             self._observations.reset()
         return self._decided(
@@ -216,20 +220,23 @@ class DecisionSteps:
 
         :raises DataError: If it ran at another.
         """
-        if not self._spacings:
-            return
-        spacings, period = np.array(self._spacings), self._period
-        usual, allowed = float(np.median(spacings)), period / 4
-        near = spacings[np.abs(spacings - period) <= period / 2]
-        if abs(usual - period) <= allowed and len(near):
-            # Their mean is the period even if a clock has coarse steps, and a step that is late
-            # changes it by half a period at most.
-            usual, allowed = float(near.mean()), period * (_SAME_RATE + 0.5 / len(near))
-        if abs(usual - period) > allowed:
-            raise DataError(
-                f'decisions: found a control period of {usual * 1e-9:.4g} s, expected '
-                f'{self._period * 1e-9:.4g} s: the node ran at another rate than the requested '
-                'one; use --ticks grid, or that rate')
+        period, each = self._period, [np.array(found) for found in self._spacings.values()]
+        # A few steps say little.
+        known = [one for one in each if len(one) >= _FEW]
+        if each and not known:
+            known = [np.concatenate(each)]
+        for spacings in known:
+            usual, allowed = float(np.median(spacings)), period / 4
+            near = spacings[np.abs(spacings - period) <= period / 2]
+            if abs(usual - period) <= allowed and len(near):
+                # Their mean is the period even if a clock has coarse steps, and a step that is
+                # late changes it by half a period at most.
+                usual, allowed = float(near.mean()), period * (_SAME_RATE + 0.5 / len(near))
+            if abs(usual - period) > allowed:
+                raise DataError(
+                    f'decisions: found a control period of {usual * 1e-9:.4g} s, expected '
+                    f'{period * 1e-9:.4g} s: the node ran at another rate than the requested '
+                    'one; use --ticks grid, or that rate')
 
     def _decided(
             self, decision: RecordedDecision, follows: bool, problem: str,
