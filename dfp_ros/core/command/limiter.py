@@ -159,7 +159,9 @@ class CommandLimiter:
                 continue
             added = 0.0
             if before is not None and self._sent is not None:
-                added = before[1] + turn * round((before[0] - place) / turn)
+                count = round((before[0] - place) / turn)
+                # By several turns at once, a driver that counts them has begun anew.
+                added = before[1] + turn * count if abs(count) <= 1 else 0.0
             self._places[i] = place, added
             unwrapped[i] += added
         return unwrapped

@@ -24,6 +24,7 @@ import numpy as np
 import pytest
 
 from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.command.limiter import CommandLimiter
 from dfp_ros.core.command.robot_limits import make_limits
 from dfp_ros.core.control.factory import make_controller
 from dfp_ros.core.description.robot import load_robot_description, RobotDescription
@@ -124,6 +125,16 @@ def test_relative_commands_go_on_where_the_reading_begins_anew(
     np.testing.assert_allclose(np.diff(found), 0.05 * sign, atol=1e-6)
     assert abs(found[-1]) > math.pi + 1
     np.testing.assert_allclose(found, turn(robot, spec, sign, float, size), atol=1e-6)
+
+
+def test_a_driver_that_counts_turns_and_begins_anew_is_believed(tmp_path: Path) -> None:
+    """Its zero is another one then: what it measured before says nothing."""
+    limiter = CommandLimiter(make_limits(robot_in(tmp_path), spec_in('rad', 0.05)), TICK)
+    for place in (12.0, 12.05, 0.0, 0.05):
+        found = limiter.unwrap(np.array([place]))
+        assert found is not None
+        assert found.tolist() == [place]
+        limiter.limit(np.array([0.05]), found)
 
 
 def test_only_angles_without_end_have_turns(tmp_path: Path) -> None:
