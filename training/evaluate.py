@@ -32,6 +32,7 @@ from dfp_ros.core.policy.policy_file import read_policy_file, read_spec
 from dfp_ros.core.text.printable import printable
 from dfp_ros.core.text.say import say
 from dfp_ros.sim.simulation.render_backend import RenderingError
+from dfp_ros.spec_bounds import MOST_NOISE_SCALE
 from training.common.disk import WriteError
 from training.common.error_line import error_line
 from training.common.files import require_output, write_json
@@ -109,6 +110,9 @@ def main(arguments: list[str] | None = None) -> int:
             made.error(
                 f'--{name.replace("_", "-")}: found {printable(value)}, expected {least} to '
                 f'{most}')
+    if asked.noise_scale is not None and not 0 <= asked.noise_scale <= MOST_NOISE_SCALE:
+        made.error(
+            f'--noise-scale: found {asked.noise_scale:g}, expected 0 to {MOST_NOISE_SCALE:g}')
     if asked.discount is not None and not 0 < asked.discount <= 1:
         made.error(f'--discount: found {asked.discount:g}, expected a number within (0, 1]')
     try:

@@ -38,7 +38,7 @@ from training.common.error_line import error_line
 from training.config import ConfigError, COUNTS, TrainConfig
 from training.evaluation.environment_fit import choose_environment
 from training.learning.sweeps.plan import changed, Choice, choices, environments, plan, PlannedRun
-from training.learning.sweeps.table import markdown, table, write
+from training.learning.sweeps.table import markdown, mixed_data, table, write
 from training.learning.sweeps.workers import (
     carry_out,
     LocalProcesses,
@@ -93,7 +93,12 @@ def planned(asked: argparse.Namespace) -> list[PlannedRun]:
         name, equals, value = word.partition('=')
         if not equals:
             raise ConfigError(f'--set: found {word!r}, expected NAME=VALUE')
-        shared.update(choices(base, _name(name), [value])[0].changes)
+        name = _name(name)
+        if name in shared:
+            raise ConfigError(
+                f'--set: found {name} twice, expected each setting once; --vary takes several '
+                'values')
+        shared.update(choices(base, name, [value])[0].changes)
     base = changed(base, shared)
     if not (asked.environments or 'environment' in shared or any(
             _name(name) == 'environment' for name, *_ in asked.vary)):
@@ -158,6 +163,8 @@ def sweep(runs: Sequence[PlannedRun], asked: argparse.Namespace) -> int:
     rows = table(runs, folder)
     write(rows, folder)
     say(f'\n{markdown(rows)}')
+    for line in mixed_data(runs, folder):
+        say(f'warning: {error_line(line)}', to_errors=True)
     for name, why in failed.items():
         say(f'{error_line(folder / name)}: failed: {error_line(why)}', to_errors=True)
     if all(run.finished(folder) for run in runs):

@@ -40,7 +40,7 @@ from training.common.disk import WriteError
 from training.common.error_line import error_line
 from training.common.files import atomic_path, require_output
 from training.data.datasets.file_kind import environment_of, is_ogbench
-from training.data.datasets.load import load
+from training.data.datasets.load import load, require_used
 from training.data.formats.lerobot.layout import is_dataset
 from training.data.formats.ogbench import writer as write_ogbench
 from training.data.formats.robomimic import writer as write_robomimic
@@ -97,8 +97,10 @@ def write(path: Path, out: Path, form: str, options: Options) -> str:
     if not known:
         raise DataError(
             f'{path}: found a name that says no environment; name one with --environment')
-    data = load(DataSource(
-        path, known, filter_key=options.filter_key, observation_keys=options.observation_keys))
+    source = DataSource(
+        path, known, filter_key=options.filter_key, observation_keys=options.observation_keys)
+    data = load(source)
+    require_used(source, data.source)
     left_out = list(data.source.get('features_left_out', []))
     if form == 'ogbench':
         state = _state(path) if is_ogbench(path) else {}

@@ -26,6 +26,7 @@ from typing import Any
 
 from dfp_ros.core.text.printable import printable, TEXT
 from dfp_ros.spec import PolicySpec
+from training.data.datasets.alike import difference
 from training.data.formats.rosbag.actions import ActionLayout
 from training.data.formats.rosbag.columns import interventions, join_pieces
 from training.data.formats.rosbag.episodes import Piece
@@ -114,18 +115,15 @@ class EpisodeFiles:
 
     def _require_fit(self, found: Transitions) -> None:
         """
-        Require the fields and the period of the run.
+        Require the fields of the run, with their units and the limits of actions, and its period.
 
         :raises DataError: If a file has others.
         """
-        for kind, ours in (('observation', self._spec.observation), ('action', self._spec.action)):
-            fields = getattr(found, f'{kind}_fields')
-            theirs = [(field.name, field.size, field.unit) for field in fields]
-            if theirs != [(field.name, field.size, field.unit) for field in ours]:
-                raise DataError(
-                    f'found {kind} fields {", ".join(name for name, _, _ in theirs)}, expected '
-                    f'{", ".join(field.name for field in ours)}, with the sizes and units of the '
-                    'run: it is of another robot')
+        for kind, theirs, ours in (
+                ('observation', found.observation_fields, self._spec.observation),
+                ('action', found.action_fields, self._spec.action)):
+            if fault := difference(theirs, ours, 'the run'):
+                raise DataError(f'{kind} {fault}: it is of another robot')
         if abs(found.period - self._spec.period) > 1e-9:
             raise DataError(
                 f'found a period of {found.period:g} s, expected {self._spec.period:g} s')

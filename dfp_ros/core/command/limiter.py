@@ -65,6 +65,9 @@ class CommandLimiter:
         self._starts = [
             (i, position_low[i] - margin[i], position_high[i] + margin[i])
             for i, _ in self._positions]
+        self._turns = [
+            (i, turn) for i, turn in enumerate(np.broadcast_to(limits.turn, shape).tolist())
+            if math.isfinite(turn)]
         #: Why commands could not start from the measured position; empty if they could.
         self.start_fault = ''
         self._velocities = [
@@ -79,13 +82,15 @@ class CommandLimiter:
     def reset(self) -> None:
         """Restart at rest: the next command does not depend on the last."""
         self._sent: list[float] | None = None
+        # The last measured position of joints without end, and the turns added to it.
+        self._places: dict[int, tuple[float, float]] = {}
         self._share = 0.0
         for _, velocity in self._velocities:
             velocity.start()
 
     def transfer_from(self, other: CommandLimiter) -> None:
         """Continue from the last command of another limiter of the same robot."""
-        self._sent, self._share = other._sent, other._share
+        self._sent, self._share, self._places = other._sent, other._share, other._places.copy()
         for (_, position), (_, last) in zip(self._positions, other._positions, strict=True):
             position.transfer_from(last)
         for (_, velocity), (_, before) in zip(self._velocities, other._velocities, strict=True):
@@ -134,6 +139,32 @@ class CommandLimiter:
             reason |= Reason.LIMITED
         self._sent = sent
         return np.array(sent), reason
+
+    def unwrap(self, measured: Vector | None) -> Vector | None:
+        """
+        Add the full turns that a driver leaves out of the position of a joint without end.
+
+        A joint that is measured at -179 degrees, one step after 179, has turned by two. A command
+        relative to the measured position would otherwise lead through a whole turn backwards.
+
+        :param measured: Position feedback, shape (act_dim,), NaN if unknown; call this for each.
+        :return: The feedback, continued from the one at the first command.
+        """
+        if measured is None or not self._turns:
+            return measured
+        unwrapped = measured.copy()
+        for i, turn in self._turns:
+            place, before = float(measured[i]), self._places.get(i)
+            if not math.isfinite(place):
+                continue
+            added = 0.0
+            if before is not None and self._sent is not None:
+                count = round((before[0] - place) / turn)
+                # By several turns at once, a driver that counts them has begun anew.
+                added = before[1] + turn * count if abs(count) <= 1 else 0.0
+            self._places[i] = place, added
+            unwrapped[i] += added
+        return unwrapped
 
     @property
     def last(self) -> list[float] | None:

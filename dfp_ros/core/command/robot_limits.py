@@ -75,7 +75,7 @@ def make_limits(
     velocity, acceleration = np.full(size, UNBOUNDED), np.full(size, UNBOUNDED)
     position_low, position_high = np.full(size, -UNBOUNDED), np.full(size, UNBOUNDED)
     relative, margin = np.zeros(size, np.bool_), np.full(size, math.inf)
-    stops = [Stop.KEEP] * size
+    stops, turn = [Stop.KEEP] * size, np.full(size, math.inf)
     rotations: list[tuple[slice, str]] = []
     slices = spec.action_slices
     for topic in robot.commands:
@@ -110,9 +110,12 @@ def make_limits(
                 unit = read_unit(entry.unit)
                 margin[where] = [
                     start_margin(unit, width) for width in (highest - lowest).tolist()]
+                if unit.measures == ANGLE:
+                    is_endless = (lowest <= -UNBOUNDED) & (highest >= UNBOUNDED)
+                    turn[where] = np.where(is_endless, 2 * math.pi / unit.size, math.inf)
     return Limits(
         low, high, tuple(stops), velocity, acceleration, position_low, position_high, margin,
-        relative, tuple(rotations))
+        relative, tuple(rotations), turn)
 
 
 def find_positions(robot: RobotDescription, spec: PolicySpec) -> NDArray[np.bool_]:

@@ -286,7 +286,7 @@ class Controller:
             # Histories of the observation would lack this tick.
             self._builder.reset()
             return self._hold(step)
-        measured = None if self._measure is None else self._measure(seen)
+        measured = self._read_position(seen)
         step.findings += self._values.check(seen, self._settings)
         anchored = self.planner.anchoring is not None
         if anchored:
@@ -372,7 +372,7 @@ class Controller:
         :param others: Faults of the sources that only the policy needs.
         """
         assert self._person is not None, 'somebody commands'
-        measured = None if self._measure is None else self._measure(seen)
+        measured = self._read_position(seen)
         step.findings += self._values.check(seen, self._settings)
         if step.stops:
             self._builder.reset()
@@ -408,12 +408,16 @@ class Controller:
         step.person, step.limited = asked, sent
         return self._decide(step, State.RUNNING, sent)
 
+    def _read_position(self, seen: Mapping[str, Sample]) -> NDArray[np.float64] | None:
+        """Read the position feedback, shape (act_dim,), NaN if unknown; None without any."""
+        return None if self._measure is None else self.limiter.unwrap(self._measure(seen))
+
     def _give_back(self, seen: Mapping[str, Sample]) -> None:
         """Let the policy plan anew, from what the person sent last."""
         self.planner.drop()
         last = self.limiter.last
         if last is not None:
-            base = self.limiter.base_of(None if self._measure is None else self._measure(seen))
+            base = self.limiter.base_of(self._read_position(seen))
             action = self._scale.action(np.array([
                 number - position for number, position in zip(last, base, strict=True)]))
             self.planner.join(

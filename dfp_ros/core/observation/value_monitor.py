@@ -25,6 +25,7 @@ from dfp_ros.core.observation.field import ObservationField
 from dfp_ros.core.observation.sample import ObservationError, Sample
 from dfp_ros.core.safety.reasons import Finding, finding, Reason
 from dfp_ros.core.settings.safety import SafetySettings
+from dfp_ros.core.units import ANGLE, read_unit
 
 # A robot may be moved faster than its own limits, by hand or by another program, and measurements
 # are noisy: a change of this many times the velocity limit is a jump.
@@ -40,6 +41,7 @@ class _Watched:
 
     :param name: Its name.
     :param unit: Its unit.
+    :param turn: Size of a full turn of an angle in that unit; infinite for anything else.
     :param field: Computes its value.
     :param source: The source that has its time of measurement.
     :param rate: Largest rate of change, one for each number; empty for any.
@@ -54,6 +56,7 @@ class _Watched:
 
     name: str
     unit: str
+    turn: float
     field: ObservationField
     source: str
     rate: tuple[float, ...]
@@ -193,8 +196,8 @@ class ValueMonitor:
         seconds = max(time - last, self._tick) * 1e-9
         for i, (rate, old, new) in enumerate(zip(watched.rate, before, numbers, strict=False)):
             change = new - old
-            if watched.unit == 'rad':
-                change = math.remainder(change, math.tau)
+            if math.isfinite(watched.turn):
+                change = math.remainder(change, watched.turn)
             if abs(change) > rate * seconds:
                 watched.jumped = time
                 watched.jump = (
@@ -223,5 +226,8 @@ def _watched(
     """Make a monitored field of an entry: its value at one tick, before clipping."""
     assert entry.reading is not None
     field = ObservationField(replace(entry, derivative=False, history=1, low=(), high=()))
+    unit = read_unit(entry.unit)
+    is_angle = unit.measures == ANGLE and unit.is_position
+    turn = math.tau / unit.size if is_angle else math.inf
     return _Watched(
-        entry.name, entry.unit, field, entry.reading.source, rate, why, changes_within)
+        entry.name, entry.unit, turn, field, entry.reading.source, rate, why, changes_within)

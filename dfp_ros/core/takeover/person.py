@@ -40,9 +40,13 @@ from dfp_ros.core.observation.field import ObservationField
 from dfp_ros.core.observation.field_extractor import FieldExtractor
 from dfp_ros.core.observation.freshness import FreshnessMonitor
 from dfp_ros.core.observation.sample import ObservationError, Sample
+from dfp_ros.core.rotations import OBSERVATION_ENCODINGS
 from dfp_ros.core.safety.reasons import Finding, finding, Reason
 from dfp_ros.core.text.numbers import shown
+from dfp_ros.core.units import ANGLE, read_unit
 from dfp_ros.spec import PolicySpec
+
+_JOINT_STATE = 'sensor_msgs/msg/JointState'
 
 
 class Grip(enum.Enum):
@@ -91,7 +95,8 @@ class Person:
         kept = [stop.kind == 'other' and i not in turned for i, stop in enumerate(stops)]
         self._parts = [
             _Part(entry, [spec.action_slices[entry.action].start + i for i in entry.numbers],
-                  stops, relative, low, high, reach, tick * 1e-9, kept)
+                  stops, relative, low, high, reach, tick * 1e-9, kept,
+                  _turns(entry, takeover.sources[entry.source].type))
             for entry in takeover.entries]
         self._nothing = np.full(size, math.nan)
         self._is_commanding = False
@@ -223,6 +228,8 @@ class _Part:
         of the action: at its velocity limit, the robot needs as much to stop.
     :param tick: Time between two steps in s.
     :param kept: Which numbers of the action a target of NaN leaves as they are.
+    :param turns: Size of a full turn of the device in each of the numbers; infinite if a reading
+        is no angle of it, or counts turns.
 
     :ivar start: Where the takeover began; None before it. If that is unknown, the robot is held,
         and the next step looks again.
@@ -231,8 +238,10 @@ class _Part:
     def __init__(
             self, entry: PersonEntry, places: list[int], stops: Sequence[Stop],
             relative: Sequence[bool], low: Sequence[float], high: Sequence[float],
-            reach: Sequence[float], tick: float, kept: Sequence[bool]) -> None:
+            reach: Sequence[float], tick: float, kept: Sequence[bool],
+            turns: Sequence[float]) -> None:
         self._entry = entry
+        self._turns = turns
         self._field = ObservationField(entry.reading)
         self._places = places
         self._may_leave = [entry.meaning == TARGET and kept[place] for place in places]
@@ -269,6 +278,11 @@ class _Part:
         for number, may_leave in zip(numbers, self._may_leave, strict=True):
             if not math.isfinite(number) and not (may_leave and math.isnan(number)):
                 return f'{self._entry.action}: the person asks for {shown(number)}'
+        if self.start is not None and self._turns:
+            # A joint of the device that is read at -179 degrees after 179 was moved by two.
+            numbers = [
+                number + turn * round((before - number) / turn)
+                for number, before, turn in zip(numbers, self._found, self._turns, strict=True)]
         sample = samples[self._entry.source]
         self._identity = sample.stamp, sample.received
         self._found = [
@@ -332,6 +346,23 @@ class _Part:
         return [
             began + number - before for began, number, before in zip(
                 start.command, self._found, start.read, strict=True)]
+
+
+def _turns(entry: PersonEntry, kind: str) -> list[float]:
+    """
+    Return the size of a full turn of the device in each number of a field; empty if there is none.
+
+    Only a displacement is a motion of the device, which a reading that begins anew is none of.
+
+    :param entry: The field.
+    :param kind: Type of the messages of its source.
+    """
+    reading, unit = entry.reading, read_unit(entry.reading.unit)
+    is_angle = bool(reading.joints) and kind == _JOINT_STATE or bool(reading.transform) and (
+        OBSERVATION_ENCODINGS[reading.transform].is_angle)
+    if entry.meaning != DISPLACEMENT or not is_angle or unit.measures != ANGLE:
+        return []
+    return [math.tau * abs(scale) for scale in reading.scale]
 
 
 def _ahead(target: float, number: float, command: float, reach: float) -> float:

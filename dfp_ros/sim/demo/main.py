@@ -54,6 +54,9 @@ from dfp_ros.tools.view.rerun_stream import (
 )
 from dfp_ros.tools.view.terminal import why_no_terminal
 
+# Longest time limit in s, a week.
+_LONGEST = 604_800
+
 GIF_SIZE = (320, 240)
 VIEWS = ('auto', 'terminal', 'lines', 'rerun')
 # Shipped policy, description and environment of each robot.
@@ -151,6 +154,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     if not 0.01 <= options.real_time_factor <= 10:
         parser.error(
             f'--real-time-factor: found {options.real_time_factor:g}, expected 0.01 to 10')
+    if not 0 <= options.timeout <= _LONGEST:
+        parser.error(f'--timeout: found {options.timeout:g}, expected 0 to {_LONGEST:g} s')
     if options.seed < 0:
         parser.error(f'--seed: found {options.seed}, expected 0 or more')
     for name in ('json',) if options.no_gif else ('json', 'gif'):

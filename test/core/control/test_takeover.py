@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+import math
 
 import numpy as np
 import pytest
@@ -195,6 +196,28 @@ def test_meanings_start_from_where_the_robot_is(wanted: str) -> None:
     decision = cell.run(20)[-1]
     assert decision.sent is not None
     assert decision.sent[0] == pytest.approx(0.3 if wanted == DISPLACEMENT else 0.86, abs=0.1)
+
+
+@pytest.mark.parametrize('direction', [1, -1])
+def test_a_device_that_is_turned_past_the_end_of_its_reading_moves_nothing_else(
+        direction: int) -> None:
+    """Some are read within half a turn either way: from there, the robot would go a turn back."""
+    cell = Cell(meaning(taken_over(), 'joint_positions', DISPLACEMENT))
+    cell.step()
+    cell.hold()
+    before = cell.position[0]
+    for i in range(60):
+        cell.leader = [math.remainder((3.0 + 0.005 * i) * direction, math.tau), 0.0]
+        cell.step()
+    assert cell.leader[0] * direction < 0
+    assert cell.position[0] == pytest.approx(before + 0.005 * 59 * direction, abs=1e-3)
+    # The next takeover begins anew.
+    cell.hold(False)
+    cell.step()
+    cell.hold()
+    before = cell.position[0]
+    cell.run(20)
+    assert cell.position[0] == pytest.approx(before, abs=0.02)
 
 
 @pytest.mark.parametrize('step', [0.02, 0.1, 0.3])

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+import math
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,17 @@ def test_a_value_that_jumps_further_than_it_can() -> None:
     assert not check(watch, 130, -3.14)
     [held] = check(watch, 131, 0.0, settings=SafetySettings(jump='hold'))
     assert held.response is Response.HOLD
+
+
+@pytest.mark.parametrize(('unit', 'size', 'expected'), [
+    ('deg', math.degrees(1), False), ('0.1 rad', 10.0, False), ('turn', 1 / math.tau, False),
+    ('0.1 m', 10.0, True), ('1', 1.0, True)])
+def test_angles_go_around_in_any_unit(unit: str, size: float, expected: bool) -> None:
+    """What is no angle has jumped."""
+    watch = ValueMonitor(
+        watched(unit=unit, scale=(size,) * 6, max_rate=(3.0 * size,) * 6), TICK)
+    assert not check(watch, 0, 3.14)
+    assert bool(check(watch, 1, -3.14)) == expected
 
 
 def test_a_measured_position_cannot_jump_either() -> None:

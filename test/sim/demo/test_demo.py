@@ -77,6 +77,7 @@ def test_table_and_json_say_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(('arguments', 'message'), [
     (['--episodes', '0'], '--episodes: found 0, expected at least 1'),
     (['--real-time-factor', '20'], '--real-time-factor: found 20, expected 0.01 to 10'),
+    (['--timeout', 'nan'], '--timeout: found nan, expected 0 to 604800 s'),
     (['--seed', '-1'], '--seed: found -1, expected 0 or more'),
     (['--view', 'terminal'], '--view terminal: the output is not a terminal; --view lines'),
     (['--save', 'x.rrd'], '--save: is for --view rerun'),

@@ -294,6 +294,15 @@ def test_no_process_is_left(
                 os.killpg(program.pid, signal.SIGKILL)
 
 
+@pytest.mark.parametrize('scale', ['nan', '-1', '11'])
+def test_a_noise_scale_that_no_policy_has(
+        scale: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Actions of NaN solve nothing, which is no success rate of the policy."""
+    with pytest.raises(SystemExit):
+        main([str(SHIPPED), '--episodes', '1', '--noise-scale', scale])
+    assert f'--noise-scale: found {scale}, expected 0 to 10' in capsys.readouterr().err
+
+
 def test_an_interrupt_ends_a_load_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     """While ONNX Runtime loads the policy, SIGINT is not left to Python; afterwards it is."""
     met = []

@@ -171,7 +171,9 @@ def test_episodes_of_another_robot_are_left_out(tmp_path: Path) -> None:
     live.mark('failure')
     assert EpisodeFiles(tmp_path, cube_spec()).write(live.episodes[0], 0) is not None
     for changes, message in (
-            ({'observation': cube_spec().observation[:-1]}, 'found observation fields joint_'),
+            ({'observation': cube_spec().observation[:-1]}, 'observation field 8: found'),
+            ({'action': tuple(replace(field, high=(9.0,) * field.size)
+                              for field in cube_spec().action)}, 'action field 0: found'),
             ({'period': 0.1}, 'found a period of 0.05 s, expected 0.1 s')):
         notes: list[str] = []
         assert not list(EpisodeFiles(tmp_path, cube_spec(**changes)).rows_from(0, notes))

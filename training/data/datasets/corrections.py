@@ -27,10 +27,10 @@ from typing import Any
 
 import numpy as np
 
-from dfp_ros.spec import ActionField, ObservationField
 from training.config import TrainConfig
+from training.data.datasets.alike import joined, require_alike
 from training.data.datasets.load import load_file
-from training.data.datasets.numbered import files, joined
+from training.data.datasets.numbered import files
 from training.data.transitions.frames import Frames, make_room, require_same, sealed
 from training.data.transitions.source import DataSource
 from training.data.transitions.transitions import COLUMNS, DataError, Transitions
@@ -44,7 +44,7 @@ def load_corrections(config: TrainConfig, data: Transitions) -> Transitions | No
     :param data: The data of the run, whose fields they must have.
     :return: The corrections, with ranges of the fields that include the data's; None if there are
         none.
-    :raises DataError: If a file is missing, cannot be read, or has other fields.
+    :raises DataError: If a file is missing, cannot be read, has other fields, or is given twice.
     """
     source = DataSource.of_run(config)
     paths = [file for each in config.corrections for file in files(Path(each))]
@@ -52,11 +52,19 @@ def load_corrections(config: TrainConfig, data: Transitions) -> Transitions | No
         return None
     read = [load_file(replace(source, path=path)) for path in paths]
     observation, action = data.observation_fields, data.action_fields
+    known = {data.source.get('sha256'): config.data}
     for path, one in zip(paths, read, strict=True):
+        if one.source['sha256'] in known:
+            raise DataError(
+                f'{path}: found the same steps as {known[one.source["sha256"]]}, which would '
+                'count twice; give each file once, and corrections beside the data')
+        known[one.source['sha256']] = str(path)
         require_same(path, one.images, [frames.field for frames in data.images])
-        _require_alike(path, one, data)
-        observation = joined(path, observation, one.observation_fields)
-        action = joined(path, action, one.action_fields)
+        require_alike(
+            path, one, data.period, (data.observation_fields, data.action_fields), 'the data',
+            'name corrections of the same robot')
+        observation = joined(observation, one.observation_fields)
+        action = joined(action, one.action_fields)
     columns = {
         name: np.concatenate([getattr(one, name) for one in read]) for name in COLUMNS}
     pictures = {} if data.frame is None else _joined_frames(paths[0], read)
@@ -84,32 +92,3 @@ def _joined_frames(path: Path, read: Sequence[Transitions]) -> dict[str, Any]:
         one.frame + begin for begin, one in zip(begins, read, strict=True)
         if one.frame is not None]
     return {'images': tuple(images), 'frame': np.concatenate(frame)}
-
-
-def _require_alike(path: Path, found: Transitions, data: Transitions) -> None:
-    """Require the period and the fields of the data, with their units and limits."""
-    if found.period != data.period:
-        raise DataError(
-            f'{path}: found a period of {found.period:g} s, expected {data.period:g} s, that of '
-            'the data; name corrections of the same robot')
-    for kind in ('observation', 'action'):
-        theirs, ours = (
-            [_meaning(field) for field in getattr(one, f'{kind}_fields')] for one in (found, data))
-        if theirs != ours:
-            i = next(
-                (i for i, pair in enumerate(zip(theirs, ours, strict=False))
-                 if pair[0] != pair[1]), min(len(theirs), len(ours)))
-            raise DataError(
-                f'{path}: {kind} field {i}: found {_part(theirs, i)}, the data have '
-                f'{_part(ours, i)}; name corrections of the same robot')
-
-
-def _meaning(field: ObservationField | ActionField) -> tuple[Any, ...]:
-    """Return what has to be equal: a range of the data may differ, a limit of an action not."""
-    limits = (field.low, field.high) if isinstance(field, ActionField) else ()
-    return (field.name, field.size, field.unit, *limits)
-
-
-def _part(parts: list[tuple[Any, ...]], i: int) -> str:
-    """Describe a field, for an error."""
-    return ' '.join(map(str, parts[i])) if i < len(parts) else 'nothing'

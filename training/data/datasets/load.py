@@ -19,9 +19,12 @@ Readers are imported on demand: they depend on OGBench, robosuite and pyarrow.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from dfp_ros.core.text.printable import printable, TEXT
 from training.data.formats.lerobot.layout import is_dataset
 from training.data.transitions.source import DataSource
 from training.data.transitions.transitions import DataError, Transitions
@@ -78,6 +81,32 @@ def load_file(source: DataSource) -> Transitions:
     raise DataError(
         f'{path}: found {path.suffix or "no ending"}, expected .npz, .hdf5 or the folder of a '
         f'LeRobot dataset; {_remedy(path)}')
+
+
+def require_used(source: DataSource, read: Mapping[str, Any]) -> None:
+    """
+    Require that what is chosen from a file can be chosen: an ``.npz`` has no parts to choose.
+
+    :param source: The file, and what is chosen.
+    :param read: Provenance of what was read; a converted file has the parts that it is made of.
+    :raises DataError: If it is read as a whole, whatever was asked for.
+    """
+    if source.path.suffix != '.npz':
+        return
+    for name in ('filter_key', 'observation_keys'):
+        found = getattr(source, name)
+        if found and found != read.get(name) and list(found) != read.get(name):
+            option = f'--{name.replace("_", "-")}'
+            raise DataError(
+                f'{source.path}: found {option} {_words(found)}, which is for Robomimic files and '
+                'LeRobot datasets; all of this file is read, so leave the option out'
+                + ('' if name == 'filter_key' else f' (with a preset that has it, give {option} '
+                   'without a word)'))
+
+
+def _words(value: str | tuple[str, ...]) -> str:
+    """Format the value of an option."""
+    return printable(value if isinstance(value, str) else ' '.join(value), TEXT)
 
 
 def _remedy(path: Path) -> str:

@@ -35,10 +35,10 @@ import numpy as np
 from tqdm import tqdm
 
 from dfp_ros.core.text.printable import listed
-from dfp_ros.spec import ObservationField
 from dfp_ros.spec_images import ImageField
 from training.config import TrainConfig
-from training.data.datasets.load import load_file, locate
+from training.data.datasets.alike import joined, require_alike
+from training.data.datasets.load import load_file, locate, require_used
 from training.data.datasets.summary import keep, kept, state, Summary
 from training.data.formats.lerobot.layout import is_dataset
 from training.data.transitions.frames import require_same
@@ -69,10 +69,13 @@ class Data:
         summary = kept(self.files, self._source) if several else None
         if summary:
             self.statistics, self._description = summary.statistics, summary.description
+            self._require_used()
             return
         before = state(self.files) if several else []
         first = self._read(0)
+        self._period = first.period
         self.statistics, self._description = measure(first.observations), _description(first)
+        self._require_used()
         if several:
             del first
             self._summarise()
@@ -101,6 +104,10 @@ class Data:
         require_same(self.files[self.index(step)], read.images, self._images)
         return replace(read, **self._description)
 
+    def _require_used(self) -> None:
+        require_used(
+            replace(self._source, path=self.files[0]), self._description['source'])
+
     def _read(self, index: int) -> Transitions:
         return load_file(replace(self._source, path=self.files[index]))
 
@@ -110,9 +117,13 @@ class Data:
         hashes = hashlib.sha256(found['source']['sha256'].encode())
         for i in tqdm(range(1, len(self.files)), desc='data', unit='file', disable=None):
             read = self._read(i)
+            require_alike(
+                self.files[i], read, self._period,
+                (found['observation_fields'], found['action_fields']), self.files[0].name,
+                'make all of them for the same robot, with the same rate and limits')
             here = _description(read)
             for key in ('observation_fields', 'action_fields'):
-                found[key] = joined(self.files[i], found[key], here[key])
+                found[key] = joined(found[key], here[key])
             self.statistics = self.statistics.joined(measure(read.observations))
             hashes.update(here['source']['sha256'].encode())
             found['source'] = {
@@ -169,25 +180,3 @@ def _description(transitions: Transitions) -> dict[str, Any]:
     return {
         'observation_fields': transitions.observation_fields,
         'action_fields': transitions.action_fields, 'source': dict(transitions.source)}
-
-
-def joined(path: Path, fields: tuple[Any, ...], others: tuple[Any, ...]) -> tuple[Any, ...]:
-    """
-    Merge the ranges of fields with those of another file.
-
-    :param path: The other file.
-    :param fields: The fields so far.
-    :param others: Those of the file.
-    :raises DataError: If they are others.
-    """
-    if [(field.name, field.size) for field in fields] != [
-            (field.name, field.size) for field in others]:
-        raise DataError(
-            f'{path}: found {", ".join(field.name for field in others)}, expected the fields of '
-            f'the first file, {", ".join(field.name for field in fields)}')
-    low, high = ('low', 'high') if isinstance(fields[0], ObservationField) else (
-        'data_low', 'data_high')
-    return tuple(replace(field, **{
-        low: tuple(map(min, getattr(field, low), getattr(other, low))),
-        high: tuple(map(max, getattr(field, high), getattr(other, high)))})
-        for field, other in zip(fields, others, strict=True))

@@ -36,7 +36,8 @@ from training.data.transitions.source import DataSource
 from training.data.transitions.statistics import Statistics
 from training.data.transitions.stored import read_fields
 
-VERSION = 1
+# Of 1, the files were not compared: units, limits of actions and periods could differ.
+VERSION = 2
 
 
 @dataclass(frozen=True)

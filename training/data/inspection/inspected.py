@@ -23,7 +23,7 @@ from dfp_ros.core.text.printable import listed
 from training.common.error_line import error_line
 from training.config import ConfigError, NO_ENVIRONMENT
 from training.data.datasets.file_kind import environment_of, has_own_rewards, is_ogbench
-from training.data.datasets.load import load
+from training.data.datasets.load import load, require_used
 from training.data.inspection.facts import Dimension, Facts, gather, summary
 from training.data.inspection.figures import panels
 from training.data.inspection.verdict import Compatibility, judge
@@ -103,6 +103,7 @@ def inspect(
     """
     known = environment_of(path) if environment is None else environment
     data = load(DataSource(path, known, observation_keys=keys)) if known else _unrewarded(path)
+    require_used(DataSource(path, known, observation_keys=keys), data.source)
     facts = gather(data)
     read = {known: (data, facts)}
     verdicts = []
@@ -122,6 +123,12 @@ def inspect(
             except ConfigError as error:
                 verdicts.append(Compatibility(preset, 'no', (str(error),)))
                 continue
+        try:
+            require_used(replace(DataSource.of_run(config), path=path), data.source)
+        except DataError as error:
+            reason = str(error).removeprefix(f'{path}: ')
+            verdicts.append(Compatibility(preset, 'no', (reason,)))
+            continue
         # A reader may refuse an environment, or compute other rewards for another task of its
         # scene.
         if config.environment not in read and not has_own_rewards(path) and not (

@@ -30,6 +30,10 @@ from training.learning.trainer.continuation import differences, LENGTHS
 
 # Written into a run's folder after its last update: settings and progress.
 FINISHED = 'finished.json'
+# Its key for the hash of the data and the corrections that the run was trained on.
+DATA_HASH = 'data_sha256'
+# Settings that name data: a run that resumes compares their content, a finished one is not read.
+DATA = ('data', 'corrections')
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,24 @@ class PlannedRun:
                 raise ConfigError(
                     f'{path.parent}: was trained with {name} {old!r}, now asked for '
                     f'{wanted!r}; name another --run-folder, or remove that run')
+        for name in DATA:
+            old, wanted = (getattr(one, name) for one in (before, self.config))
+            if _places(old) != _places(wanted):
+                raise ConfigError(
+                    f'{path.parent}: was trained with {name} {old!r}, now asked for {wanted!r}; '
+                    'its result is not one of these data: name another --run-folder, or remove '
+                    'that run')
         return not found
+
+    def data_hash(self, folder: Path) -> str:
+        """
+        Return the hash of the data that a finished run was trained on; empty if it is unknown.
+
+        :param folder: Folder of the sweep.
+        """
+        path = folder / self.name / FINISHED
+        found = read_object(path, ('config',), '').get(DATA_HASH)
+        return found if isinstance(found, str) else ''
 
 
 def choices(config: TrainConfig, name: str, words: Sequence[str]) -> list[Choice]:
@@ -156,9 +177,18 @@ def plan(
     runs = [
         PlannedRun(labels, changed(config, {'seed': [str(seed)]}))
         for seed in seeds for labels, config in combined]
-    seen: dict[str, PlannedRun] = {}
+    seen: dict[str | TrainConfig, PlannedRun] = {}
     for run in runs:
         if run.name in seen:
             raise ConfigError(f'sweep: found {run.name} twice, expected different values')
-        seen[run.name] = run
+        if run.config in seen:
+            raise ConfigError(
+                f'sweep: found the same settings for {seen[run.config].name} and {run.name}, '
+                'expected different values')
+        seen[run.name] = seen[run.config] = run
     return runs
+
+
+def _places(names: str | Sequence[str]) -> list[Path]:
+    """Resolve the names of data."""
+    return [Path(name).resolve() for name in ([names] if isinstance(names, str) else names)]

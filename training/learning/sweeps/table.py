@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from dfp_ros.core.text.printable import listed
 from training.common.files import atomic_path, write_json
 from training.evaluation.intervals import interval
 from training.learning.sweeps.plan import PlannedRun
@@ -82,6 +83,26 @@ def table(runs: Sequence[PlannedRun], folder: Path) -> list[Row]:
             sum(int(found['episodes']) for found in last),
             float(np.mean([found['wall_seconds'] for found in last]) / 60) if last else 0.0))
     return rows
+
+
+def mixed_data(runs: Sequence[PlannedRun], folder: Path) -> list[str]:
+    """
+    Describe finished runs whose data had one name and different contents.
+
+    :param runs: The plan.
+    :param folder: Folder of the sweep.
+    :return: A line for each name of data.
+    """
+    found: dict[tuple[str, tuple[str, ...]], dict[str, list[str]]] = {}
+    for run in runs:
+        if run.finished(folder) and (known := run.data_hash(folder)):
+            of = run.config.data, tuple(run.config.corrections)
+            found.setdefault(of, {}).setdefault(known, []).append(run.name)
+    return [
+        f'{data}: its content changed between the runs: '
+        + ', '.join(f'{known[:12]} for {listed(names)}' for known, names in hashes.items())
+        + '; remove the runs of the content that is not meant, and sweep again'
+        for (data, _), hashes in found.items() if len(hashes) > 1]
 
 
 def markdown(rows: Sequence[Row]) -> str:

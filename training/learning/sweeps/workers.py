@@ -35,7 +35,8 @@ from typing import Any, Protocol
 from training.common.error_line import error_line
 from training.common.files import write_json
 from training.common.provenance import ROOT
-from training.learning.sweeps.plan import FINISHED, PlannedRun
+from training.learning.sweeps.plan import DATA_HASH, FINISHED, PlannedRun
+from training.learning.trainer.checkpoint import specification
 from training.learning.trainer.run import train
 from training.learning.trainer.session import TrainingError
 
@@ -112,7 +113,8 @@ def work(planned: PlannedRun, folder: Path) -> int:
             if progress.step < config.updates:
                 return STOPPED
             write_json(run / FINISHED, {
-                'config': json.loads(config.to_json()), 'progress': asdict(progress)})
+                'config': json.loads(config.to_json()), 'progress': asdict(progress),
+                DATA_HASH: _data_hash(run)})
     except (ValueError, TrainingError) as error:
         print(error_line(error), file=sys.stderr, flush=True)
         return 1
@@ -120,6 +122,13 @@ def work(planned: PlannedRun, folder: Path) -> int:
         traceback.print_exc()
         return 1
     return 0
+
+
+def _data_hash(run: Path) -> str:
+    """Hash of the data of a run, and of its corrections if it has some."""
+    known = specification(run / 'checkpoint.pt').provenance
+    return ' '.join(
+        str(known[name]['sha256']) for name in ('data', 'corrections') if name in known)
 
 
 def reason(run: Path) -> str:

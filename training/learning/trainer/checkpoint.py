@@ -27,6 +27,7 @@ import torch
 
 from dfp_ros.spec import PolicySpec
 from training.config import TrainConfig
+from training.data.datasets.alike import difference, joined
 from training.data.datasets.numbered import Data
 from training.data.transitions.transitions import Transitions
 from training.learning.agents.agent import Agent
@@ -261,6 +262,15 @@ def initialise(path: Path, state: RunState) -> None:
             f'{path}: found the pictures {", ".join(theirs) or "none"}, the data '
             f'{state.config.data} have {", ".join(ours) or "none"}; start from networks that were '
             'trained on the same pictures')
+    if fault := difference(state.spec.action, spec.action, 'those networks'):
+        state.notes.append(
+            f'{path}: action {fault}, so an action of the networks begins as another command in '
+            f'{state.config.data}; to keep it, convert the data with --policy and the policy of '
+            'that run')
+    if state.spec.period != spec.period:
+        state.notes.append(
+            f'{path}: the networks learned steps of {spec.period:g} s, and those of '
+            f'{state.config.data} take {state.spec.period:g} s')
     _load_networks(path, state.agent, content['agent'])
     state.agent.resume(began_trained=True)
     # Policy improvement starts by this run's own schedule.
@@ -305,10 +315,13 @@ def take_over(path: Path, state: RunState) -> None:
     _restore_random(path, state, content)
     state.progress = Progress(progress.step)
     past = {name: spec.provenance[name] for name in PAST if name in spec.provenance}
-    state.spec = replace(state.spec, name=spec.name, provenance={
-        **state.spec.provenance, **past,
-        'normalisation': spec.provenance.get(
-            'normalisation', state.spec.provenance['normalisation'])})
+    # The networks learned from corrections, too, if the run had some.
+    state.spec = replace(
+        state.spec, name=spec.name, observation=joined(state.spec.observation, spec.observation),
+        action=joined(state.spec.action, spec.action), provenance={
+            **state.spec.provenance, **past,
+            'normalisation': spec.provenance.get(
+                'normalisation', state.spec.provenance['normalisation'])})
 
 
 def _load_networks(path: Path, agent: Agent, found: Mapping[str, Any]) -> None:

@@ -76,6 +76,15 @@ def test_half_of_each_batch_is_of_corrections(data: Path) -> None:
     assert {float(value) for value in batch.observation[of_person, 0]} == {8.0, 17.0}
 
 
+def test_a_file_counts_once(data: Path) -> None:
+    """In a folder and by its name, or as the data."""
+    for names, twice in ((
+            ('demonstrations', 'demonstrations/demonstration-000012.npz'),
+            'demonstration-000012.npz'), (('demonstrations', 'data.npz'), 'data.npz')):
+        with pytest.raises(DataError, match=f'{twice}: found the same steps as .*{twice}, which'):
+            prepare('run', corrected(data, *names))
+
+
 def test_ranges_and_normaliser_are_of_both(data: Path) -> None:
     """A policy is not outside of its data where a person showed it what to do."""
     state = prepare('run', corrected(data, normalise=True))
@@ -112,10 +121,15 @@ def test_a_clone_is_trained_on(data: Path, tmp_path: Path) -> None:
 
 
 def test_the_next_round_begins_with_a_corrected_run(data: Path, tmp_path: Path) -> None:
-    """A learner on the robot has its networks, and its data without the corrections."""
+    """
+    A learner on the robot has its networks, and its data without the corrections.
+
+    Its policies are not outside of their data where a person showed them what to do.
+    """
     train(tmp_path / 'run', corrected(data, normalise=True))
     state, _ = open_run(
         tmp_path / 'run', tmp_path / 'out', LearnerSettings(steps=100, start=10))
+    assert state.spec.observation[0].high[0] == 17.0
     saved = read(tmp_path / 'run' / 'checkpoint.pt')['agent']
     names = [name for name in saved if name.startswith(('actor.network.', 'normaliser.'))]
     assert len(names) > 4
@@ -139,9 +153,9 @@ def test_a_run_is_resumed_with_the_same_corrections(data: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize(('changes', 'message'), [
     ({'period': 0.1}, r'found a period of 0\.1 s, expected 0\.05 s'),
-    ({'actions': 'mm/s'}, r'action field 0: found velocity 2 mm/s .*, the data have velocity 2 m'),
-    ({'limit': 0.7}, r'found velocity 2 m/s \(-0\.7, .* the data have .*\(-0\.5, '),
-    ({'name': 'pose'}, 'observation field 0: found pose 3 m, the data have state 3 m')])
+    ({'actions': 'mm/s'}, r'action field 0: found velocity \(2, mm/s, .* expected velocity \(2, '),
+    ({'limit': 0.7}, r'found velocity \(2, m/s, -0\.7 to 0\.7\), expected .* -0\.5 to 0\.5\), '),
+    ({'name': 'pose'}, r'field 0: found pose \(3, m\), expected state \(3, m\), that of the d')])
 def test_corrections_of_another_robot(
         data: Path, changes: dict[str, Any], message: str) -> None:
     """They are refused by what differs, with the file: a unit, a limit, a name, the period."""

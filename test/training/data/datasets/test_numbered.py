@@ -170,7 +170,7 @@ def test_summary_of_other_files_or_damaged_is_not_used(
     elif spoil == 'remove':
         (folder / 'reach-v0-002.npz').unlink()
     elif spoil == 'version':
-        monkeypatch.setattr('training.data.datasets.summary.VERSION', 2)
+        monkeypatch.setattr('training.data.datasets.summary.VERSION', 1)
     elif spoil == 'folder':
         summary.unlink()
         summary.mkdir()
@@ -190,9 +190,27 @@ def test_summary_of_other_files_or_damaged_is_not_used(
     assert same(data, Data(settings(folder)))
 
 
-def test_file_of_another_kind_is_named(folder: Path) -> None:
-    save(folder / 'reach-v0-002.npz', made(2, width=4))
-    with pytest.raises(DataError, match=r'-002\.npz: found number, rest, expected the fields'):
+def fast(transitions: Transitions, **changes: object) -> Transitions:
+    """Change the field of the action."""
+    return replace(
+        transitions, action_fields=(replace(transitions.action_fields[0], **changes),))
+
+
+@pytest.mark.parametrize(('other', 'message'), [
+    (made(2, width=4), r'observation field 1: found rest \(3, m\), expected rest \(2, m\), that '
+     r'of reach-v0-000\.npz; make all of them for the same robot'),
+    (replace(made(2), period=0.04), 'found a period of 0.04 s, expected 0.05 s'),
+    (fast(made(2), low=(-2.0,) * 2, high=(2.0,) * 2),
+     r'action field 0: found go \(2, m/s, -2 to 2\), expected go \(2, m/s, -1 to 1\)'),
+    (fast(made(2), unit='mm/s'), r'action field 0: found go \(2, mm/s, '),
+    (replace(made(2), observation_fields=tuple(
+        replace(field, unit='rad') for field in made(2).observation_fields)),
+     r'observation field 0: found number \(1, rad\)')])
+def test_a_file_that_means_something_else_is_named(
+        folder: Path, other: Transitions, message: str) -> None:
+    """An action of 1 is one speed in all files, and a step has one length."""
+    save(folder / 'reach-v0-002.npz', other)
+    with pytest.raises(DataError, match=rf'-002\.npz: {message}'):
         Data(settings(folder))
 
 
@@ -287,3 +305,24 @@ def test_buffer_has_room_for_the_online_phase_after_a_swap(folder: Path) -> None
     for _ in range(6):
         state.buffer.add(**row)
     assert len(state.buffer) == size + 6
+
+
+@pytest.mark.parametrize(('option', 'words'), [
+    ({'filter_key': 'train'}, '--filter-key train, which is for Robomimic files and LeRobot'),
+    ({'observation_keys': ('a', 'b')}, r'--observation-keys a b, .* give --observation-keys w')])
+def test_parts_of_a_file_that_has_none_are_not_chosen(
+        folder: Path, option: dict[str, object], words: str) -> None:
+    """All of it would be learned from, whatever was asked for; with a kept summary, too."""
+    with pytest.raises(DataError, match=f'reach-v0-000.npz: found {words}'):
+        Data(settings(folder, **option))
+    Data(settings(folder))
+    with pytest.raises(DataError, match=f'reach-v0-001.npz: found {words}'):
+        Data(settings(folder / 'reach-v0-001.npz', **option))
+
+
+def test_parts_that_a_converted_file_is_made_of_may_be_named(tmp_path: Path) -> None:
+    """As the preset of the original file does."""
+    data = made(1)
+    save(tmp_path / 'x.npz', replace(data, source={
+        **data.source, 'observation_keys': ['a', 'b']}))
+    Data(settings(tmp_path / 'x.npz', observation_keys=('a', 'b')))

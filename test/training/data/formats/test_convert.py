@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 import re
@@ -133,7 +134,30 @@ def test_says_how_far_it_is_off_what_the_node_saw(
         out = str(tmp_path / 'x.npz')
         assert main([bag, '--robot', robot, '--rate', '20', '--out', out]) == 0
         line = f'{"largest difference from logged observations":44}{text:>8}'
-        assert line in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert line in said
+        assert ('observations differ from those that the node logged' in said) == (robot != ROBOT)
+
+
+def test_decisions_of_another_robot_description_are_said(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was sent has no joint names: in another order, each would be another joint's."""
+    from testing.fixtures.bags import decision, make, mark, PERIOD, START, state, STRING, TYPES
+    messages = mark(START, 'start') + mark(START + 10 * PERIOD, 'success')
+    for i in range(9):
+        at = START + i * PERIOD + 1000
+        messages += state(at, 0.25, at) + decision(i, at, at, 0.25)
+    for name, known in (('same', hashlib.sha256(Path(ROBOT).read_bytes()).hexdigest()),
+                        ('other', 'ab' * 32)):
+        status = json.dumps({'robot': {'name': 'ur5e_cube', 'sha256': known}})
+        message = START, '/dfp_policy/policy', make('String', data=status)
+        bag = write_bag(
+            tmp_path / name, [*messages, message], types={**TYPES, '/dfp_policy/policy': STRING})
+        out = str(tmp_path / 'x.npz')
+        assert main([str(bag), '--robot', ROBOT, '--rate', '20', '--out', out]) == 0
+        said = capsys.readouterr().out
+        assert ('made with another robot description' in said) == (name == 'other')
+        assert ('(sha256 abababababab) than the one given' in said) == (name == 'other')
 
 
 def test_needs_no_ros() -> None:

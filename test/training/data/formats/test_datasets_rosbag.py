@@ -330,19 +330,22 @@ def test_a_recording_without_marks(tmp_path: Path) -> None:
 
 
 def decided(
-        lockstep: bool = False, spacing: int = PERIOD, late: int = 0, **held: int) -> list[Any]:
+        lockstep: bool = False, spacing: int = PERIOD, late: int = 0, count: int = 10,
+        grain: int = 1, **held: int) -> list[Any]:
     """
-    Record ten steps of a node, whose samples were received after the decisions.
+    Record steps of a node, whose samples were received after the decisions.
 
     :param late: By how much the fifth step is late, in ns.
+    :param count: Number of steps.
+    :param grain: Steps of the clock in ns.
     """
     messages = mark(START - 5 * MS, 'start')
-    for i in range(10):
-        at = START + i * spacing + (late if i == 4 else 0)
+    for i in range(count):
+        at = START + i * spacing // grain * grain + (late if i == 4 else 0)
         messages += state(at + 2 * MS, i / 100, at - MS)
         messages += decision(
             i + 1, at, at - MS, i / 100, lockstep=lockstep, held=held.get('step') == i)
-    return messages + mark(START + 10 * spacing, 'success')
+    return messages + mark(START + count * spacing, 'success')
 
 
 def test_steps_of_the_node(tmp_path: Path) -> None:
@@ -356,6 +359,31 @@ def test_steps_of_the_node(tmp_path: Path) -> None:
     assert report.difference < 1e-6
     data, _ = read(path, action='raw')
     np.testing.assert_allclose(data.actions, 0.5, atol=1e-6)
+
+
+def test_a_node_of_another_rate(tmp_path: Path) -> None:
+    """25 or 21 Hz are not 20 Hz; a clock of coarse steps, and a step that is late, are."""
+    for rate in (25, 21, 17, 10, 50):
+        path = write_bag(tmp_path / str(rate), decided(
+            spacing=round(1e9 / rate), count=40))
+        with pytest.raises(DataError, match=f'control period of {1 / rate:.4g} s, expected'):
+            read(path)
+    data, _ = read(write_bag(tmp_path / 'late', decided(late=20 * MS)))
+    assert len(data) == 9
+    data, _ = read(write_bag(tmp_path / 'coarse', decided(grain=20 * MS, count=40)))
+    assert len(data) == 39
+
+
+def test_a_node_whose_rate_was_changed_for_a_while(tmp_path: Path) -> None:
+    """However few its steps were; a few steps after another change of a parameter are none."""
+    messages, at = mark(START - 5 * MS, 'start'), START
+    for i in range(300):
+        at += 40 * MS if 260 <= i < 290 else PERIOD
+        messages += state(at + 2 * MS, i / 1000, at - MS)
+        messages += decision(i + 1, at, at - MS, i / 1000, loop=1 + (i >= 260) + (i >= 290))
+    path = write_bag(tmp_path / 'bag', messages + mark(at + PERIOD, 'success'))
+    with pytest.raises(DataError, match='control period of 0.04 s, expected 0.05'):
+        read(path)
 
 
 def test_steps_of_another_robot(tmp_path: Path) -> None:
@@ -585,6 +613,14 @@ def test_a_recording_that_is_given_twice(tmp_path: Path) -> None:
     copy = shutil.copytree(path, tmp_path / 'copy')
     with pytest.raises(DataError, match='copy: found the same recording as bag; give it once'):
         convert([path, copy], ROBOT, Options(0.05, LAYOUT))
+    # A file beside its folder, of which it is a part.
+    shutil.copy(
+        write_bag(tmp_path / 'more', demonstration(10, START + 10**10)) / 'more.mcap', path)
+    metadata = path / 'metadata.yaml'
+    metadata.write_text(metadata.read_text().replace('  - bag.mcap\n', (
+        '  - bag.mcap\n  - more.mcap\n')))
+    with pytest.raises(DataError, match='bag.mcap: found the same recording as bag; give it once'):
+        convert([path, path / 'bag.mcap'], ROBOT, Options(0.05, LAYOUT))
 
 
 def test_a_type_that_nobody_knows(tmp_path: Path) -> None:
@@ -630,26 +666,30 @@ def test_interventions(tmp_path: Path) -> None:
     assert raw.interventions is None
 
 
-@pytest.mark.parametrize('anchor', ['observation', 'tick'])
-def test_relative_actions(tmp_path: Path, anchor: str) -> None:
+@pytest.mark.parametrize(
+    ('anchor', 'unit'), [('observation', '1/s'), ('observation', 'rad'), ('tick', '1/s')])
+def test_relative_actions(tmp_path: Path, anchor: str, unit: str) -> None:
     """
     A step leads from where the robot was to what was sent, if the policy counts from elsewhere.
 
-    The robot was at i / 100; 5 was sent, as half of the answer.
+    The robot was at i / 100; 5 was sent, as half of the answer. In rad, a whole turn is missing in
+    what was measured.
     """
     entry = ROBOT.commands[1].entries[0]
     measured = read_observation(read_yaml('robot.yaml', (
         f'{{source: arm, path: position, joints: [{ARM[0]}], scale: 1.0}}').encode()),
         ROBOT.sources, 'gripper_rate', '1/s')
     robot = replace(ROBOT, commands=(ROBOT.commands[0], replace(
-        ROBOT.commands[1], entries=(replace(entry, relative=True, measured=measured),))))
+        ROBOT.commands[1],
+        entries=(replace(entry, unit=unit, relative=True, measured=measured),))))
     status = {'sha256': '0' * 64, 'spec': {'anchor': anchor}}
     messages = [*decided(), (
         START - 4 * MS, '/dfp_policy/policy', make('String', data=json.dumps(status)))]
     path = write_bag(
         tmp_path / 'bag', messages, types={**TYPES, '/dfp_policy/policy': STRING})
     data, _ = convert([path], robot, Options(0.05, LAYOUT))
-    wanted = (5 - np.arange(9) / 100) / 20 if anchor == 'observation' else np.full(9, 0.5)
+    wanted = np.full(9, 0.5) if anchor == 'tick' else (
+        5 - np.arange(9) / 100 - (2 * np.pi if unit == 'rad' else 0)) / 20
     np.testing.assert_allclose(data.actions[:, 4], wanted, atol=1e-6)
     raw = Options(0.05, LAYOUT, action='raw')
     if anchor == 'observation':

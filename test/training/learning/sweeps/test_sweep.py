@@ -20,6 +20,7 @@ import contextlib
 import csv
 from dataclasses import replace
 import fcntl
+import hashlib
 import json
 import multiprocessing
 import os
@@ -39,7 +40,7 @@ torch = pytest.importorskip('torch')
 from training.config import ConfigError, TrainConfig  # noqa: E402
 from training.evaluation.intervals import interval  # noqa: E402
 from training.learning.sweeps.plan import PlannedRun  # noqa: E402
-from training.learning.sweeps.table import table, write  # noqa: E402
+from training.learning.sweeps.table import mixed_data, table, write  # noqa: E402
 from training.learning.sweeps.workers import carry_out, LocalProcesses  # noqa: E402
 from training.learning.trainer.checkpoint_file import read  # noqa: E402
 from training.presets import PRESETS  # noqa: E402
@@ -84,6 +85,8 @@ def test_threads_are_shared_by_the_runs_at_a_time() -> None:
     (['--vary', 'steps'], '--vary steps: found no values'),
     (['--vary', 'seed', '1'], '--vary seed: this setting varies already'),
     (['--policies', 'dfp', '--vary', 'policy', 'fql'], '--vary policy: this setting varies'),
+    (['--set', 'steps=5', 'steps=7'], '--set: found steps twice'),
+    (['--vary', 'discount', '0.9', '0.90'], 'the same settings for discount=0.9,seed=0 and disc'),
 ])
 def test_plan_that_makes_no_sense(words: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
@@ -128,6 +131,24 @@ def test_finished_runs_are_known_by_their_settings(tmp_path: Path) -> None:
     assert replace(run, config=replace(run.config, evaluate_every=7)).finished(tmp_path)
     with pytest.raises(ConfigError, match='was trained with horizon 5, now asked for 4'):
         replace(run, config=replace(run.config, horizon=4)).finished(tmp_path)
+    # Its result is none of other data; the same data may be named in another way.
+    same = replace(run.config, data=str(Path.cwd() / run.config.data))
+    assert replace(run, config=same).finished(tmp_path)
+    for other in ({'data': 'tuesday.npz'}, {'corrections': ('more.npz',)}):
+        with pytest.raises(ConfigError, match='not one of these data: name another --run-folder'):
+            replace(run, config=replace(run.config, **other)).finished(tmp_path)
+
+
+def test_data_that_changed_between_two_runs_are_said(tmp_path: Path) -> None:
+    runs = runs_of('--seeds', '0', '1', '2')
+    for run, known in zip(runs, ('a', 'a', ''), strict=True):
+        record(run, tmp_path, 0.5, 1)
+        path = tmp_path / run.name / 'finished.json'
+        path.write_text(json.dumps({**json.loads(path.read_text()), 'data_sha256': known}))
+    assert not mixed_data(runs, tmp_path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), 'data_sha256': 'b'}))
+    line, = mixed_data(runs, tmp_path)
+    assert 'changed between the runs: a for seed=0, seed=1, b for seed=2; remove the' in line
 
 
 @pytest.mark.parametrize(
@@ -238,6 +259,8 @@ def test_a_failed_run_takes_no_other_with_it_and_is_gone_on_with(
     assert f'| {TASK_2} | 1 of 1 |' in said.out
     good, bad = folder / f'environment={TASK_2},seed=0', folder / f'environment={TASK_3},seed=0'
     before = (good / 'checkpoint.pt').stat().st_mtime_ns
+    assert json.loads((good / 'finished.json').read_text())['data_sha256'] == hashlib.sha256(
+        demonstrations.read_bytes()).hexdigest()
     # The other goes on from a checkpoint: that of an interrupted run, three updates of four.
     shutil.copy(demonstrations, missing)
     interrupted(bad, json.loads((good / 'config.json').read_text()), missing)

@@ -376,6 +376,14 @@ def test_a_run_begins_with_anothers_networks(
             ({'normalise': False}, 'trained with normalise True')):
         with pytest.raises(CheckpointError, match=words):
             train(tmp_path / 'third', replace(config, **changes), init_from=tmp_path / 'first')
+    more = drawn([9, 9], seed=3)
+    stored.save(tmp_path / 'fast.npz', replace(more, period=0.04, action_fields=tuple(
+        replace(field, high=(2.0,) * field.size) for field in more.action_fields)))
+    train(tmp_path / 'fast', replace(config, data=str(tmp_path / 'fast.npz')),
+          init_from=tmp_path / 'first')
+    said = capsys.readouterr().err
+    assert 'that of those networks, so an action of the networks begins as another comm' in said
+    assert f'learned steps of 0.05 s, and those of {tmp_path / "fast.npz"} take 0.04 s' in said
     stored.save(tmp_path / 'wide.npz', drawn([9, 9], observation=4))
     with pytest.raises(CheckpointError, match=r'observation field 0: found state \(3, m\), the d'):
         train(tmp_path / 'third', replace(config, data=str(tmp_path / 'wide.npz')),

@@ -37,10 +37,10 @@ from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_reader import SampleReader
 from dfp_ros.core.observation.tf_reader import TfReader
 from dfp_ros.core.pictures.picture_reader import PictureReader
+from dfp_ros.core.text.printable import listed
 from dfp_ros.tools.replay.picture_spill import PictureSpill
 from training.common.error_line import INDENT
 from training.data.formats.rosbag.actions import ActionLayout, CommandError, read_command
-from training.data.formats.rosbag.anchored_policy import anchored_policy
 from training.data.formats.rosbag.bag import Bag
 from training.data.formats.rosbag.clocks import StampClocks
 from training.data.formats.rosbag.columns import interventions, join_pictures, join_pieces
@@ -48,7 +48,8 @@ from training.data.formats.rosbag.command_rates import CommandRates
 from training.data.formats.rosbag.decision_steps import decision_steps
 from training.data.formats.rosbag.episodes import cut, Piece
 from training.data.formats.rosbag.grid_steps import grid_steps, NO_COMMAND
-from training.data.formats.rosbag.report import Report
+from training.data.formats.rosbag.policy_messages import anchored_policy, robot_of
+from training.data.formats.rosbag.report import OTHER_OBSERVATION, Report
 from training.data.formats.rosbag.steps import Event, Step
 from training.data.transitions.transitions import DataError, observation_fields, Transitions
 
@@ -100,16 +101,19 @@ def convert(
     report = Report()
     pieces: list[Piece] = []
     sources: list[dict[str, Any]] = []
+    # The recording that each file is of, by hash: a file may be given beside its folder.
+    known: dict[str, str] = {}
     for path in paths:
         try:
-            found, digest, reported = _read(path, robot, options)
+            found, digest, files, reported = _read(path, robot, options)
         except DataError as error:
             report.refused.append(str(error))
             continue
-        for source in sources:
-            if source['sha256'] == digest:
+        for file in files:
+            if file in known:
                 raise DataError(
-                    f'{path}: found the same recording as {source["bag"]}; give it once')
+                    f'{path}: found the same recording as {known[file]}; give it once')
+        known.update(dict.fromkeys(files, path.name))
         pieces += found
         report.add(reported)
         sources.append({'bag': path.name, 'sha256': digest})
@@ -127,25 +131,38 @@ def convert(
 
 def _read(
         path: Path, robot: RobotDescription, options: Options,
-) -> tuple[list[Piece], str, Report]:
-    """Read one bag: pieces of its episodes, its hash, and its report."""
+) -> tuple[list[Piece], str, list[str], Report]:
+    """Read one bag: pieces of its episodes, its hash, those of its files, and its report."""
     report, clocks = Report(), StampClocks(robot.sources.values())
     rates = CommandRates()
+    # Hashes of the robot descriptions that the decisions were made with.
+    robots: set[str] = set()
     marks = _resolve(options, options.marks)
     with Bag(path) as bag:
         if bag.count(marks):
             bag.require(marks, STRING, 'the option --marks')
         marked = options.unended == 'drop' or bool(bag.count(marks))
         pieces = list(cut(
-            _steps(bag, robot, options, clocks, rates), marked, options.unended, report))
+            _steps(bag, robot, options, clocks, rates, robots), marked, options.unended, report))
         if bag.lost:
             report.counts['bytes lost at a cut end'] += bag.lost
         report.notes += bag.notes
         if any(problem.startswith('source ') for problem in report.problems):
             report.notes += clocks.notes()
+        if robot.sha256 and robots - {'', robot.sha256}:
+            report.notes.append(
+                f'{bag.path}: its decisions were made with another robot description (sha256 '
+                f'{listed(sorted(known[:12] for known in robots if known))}) than the one given '
+                f'({robot.sha256[:12]}); if joints have another order there, or a command another '
+                'meaning, the actions are wrong: give that one, or use --ticks grid')
+        if report.counts[OTHER_OBSERVATION]:
+            report.notes.append(
+                f'{bag.path}: observations differ from those that the node logged, as they do '
+                'with another robot description than that of the recording')
         if report.problems[NO_COMMAND]:
             report.notes += rates.notes(options.period)
-        return pieces, sha256(*bag.files), report
+        files = [sha256(file) for file in bag.files]
+        return pieces, files[0] if len(files) == 1 else sha256(*bag.files), files, report
 
 
 def _resolve(options: Options, topic: str) -> str:
@@ -157,7 +174,7 @@ def _resolve(options: Options, topic: str) -> str:
 
 def _steps(
         bag: Bag, robot: RobotDescription, options: Options, clocks: StampClocks,
-        rates: CommandRates) -> Iterator[Step]:
+        rates: CommandRates, robots: set[str]) -> Iterator[Step]:
     """Choose the kind of control steps, and iterate over them."""
     decisions = _resolve(options, options.decisions)
     if options.ticks == 'grid' and options.action == 'raw':
@@ -175,7 +192,7 @@ def _steps(
         raise DataError(
             f'{bag.path}: found no decision on {decisions}, which --action raw needs; use '
             '--action sent, or record with publish_decisions:=true on the policy node')
-    events = rates.watch(clocks.watch(_events(bag, robot, options, bool(decided))))
+    events = rates.watch(clocks.watch(_events(bag, robot, options, bool(decided), robots)))
     period = round(options.period * 1e9)
     if decided:
         return decision_steps(events, robot, options.layout, period, options.action == 'raw')
@@ -183,7 +200,8 @@ def _steps(
 
 
 def _events(
-        bag: Bag, robot: RobotDescription, options: Options, decided: bool) -> Iterator[Event]:
+        bag: Bag, robot: RobotDescription, options: Options, decided: bool,
+        robots: set[str]) -> Iterator[Event]:
     """Iterate over the relevant messages, decoded as by the node."""
     types: dict[str, str] = {}
     # The reader of a source is chosen at its first message, which shows whether it has a header.
@@ -254,6 +272,7 @@ def _events(
         elif topic == marks:
             yield Event('mark', '', time, message.data)
         elif topic == status:
+            robots.add(robot_of(message.data))
             if (number := anchored_policy(message.data)) is not None:
                 yield Event('anchored', '', time, number)
         else:

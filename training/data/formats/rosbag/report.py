@@ -24,6 +24,11 @@ import numpy as np
 from dfp_ros.core.text.printable import printable, TEXT
 from training.data.formats.rosbag.steps import Tick
 
+#: Count of the steps whose observation is another than the one that the node logged.
+OTHER_OBSERVATION = 'steps with another observation than logged'
+# Relative and absolute difference of observations that are the same.
+_SAME = 1e-3
+
 
 @dataclass
 class Report:
@@ -65,6 +70,8 @@ class Report:
         elif tick.logged is not None and tick.observation is not None:
             difference = float(np.abs(tick.observation - tick.logged).max())
             self.difference = max(self.difference or 0.0, difference)
+            if not np.allclose(tick.observation, tick.logged, _SAME, _SAME):
+                self.counts[OTHER_OBSERVATION] += 1
 
     def lines(self) -> Iterator[str]:
         """Lines of the printed report."""

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Recorded policies whose relative actions are relative to an earlier position of the robot."""
+"""What a recorded ``~/policy`` says of the decisions beside it."""
 
 from __future__ import annotations
 
@@ -33,3 +33,17 @@ def anchored_policy(status: str) -> int | None:
     except (JsonError, KeyError, TypeError, AttributeError, ValueError):
         # Replay reports what is wrong with it; decisions are usable without.
         return None
+
+
+def robot_of(status: str) -> str:
+    """
+    Read the hash of the robot description in a message of ``~/policy``.
+
+    :param status: Its text.
+    :return: 64 hexadecimal digits; empty if it has none.
+    """
+    try:
+        found = read_json(status, infinite=True)['robot']['sha256']
+    except (JsonError, KeyError, TypeError):
+        return ''
+    return found if isinstance(found, str) else ''

@@ -1,0 +1,146 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Joints that turn without end, measured within half a turn either way, as some drivers do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dfp_ros.core.arrays import FloatArray
+from dfp_ros.core.command.limiter import CommandLimiter
+from dfp_ros.core.command.robot_limits import make_limits
+from dfp_ros.core.control.factory import make_controller
+from dfp_ros.core.description.robot import load_robot_description, RobotDescription
+from dfp_ros.core.observation.sample import Sample
+from dfp_ros.core.policy.interface import Chunk
+from dfp_ros.core.settings.node import Settings
+from dfp_ros.spec import ActionField, ObservationField, PolicySpec
+
+TEXT = """
+robot: wrist
+sources:
+  arm: {topic: joint_states, type: sensor_msgs/msg/JointState, max_age: 1.0}
+observation:
+  - {name: wrist, unit: rad, source: arm, path: position, joints: [wrist]}
+commands:
+  wrist:
+    topic: commands
+    type: trajectory_msgs/msg/JointTrajectory
+    kind: position
+    stop: hold
+    fields:
+      - action: wrist_step
+        unit: UNIT
+        path: points.positions
+        joints: [wrist]
+        scale: SCALE
+        relative: true
+        measured: {source: arm, path: position, joints: [wrist], scale: MEASURED}
+        limits: {velocity: FASTEST, acceleration: 1.0e+4 RANGE}
+"""
+TICK = 50_000_000
+
+
+def robot_in(folder: Path, unit: str = 'rad', extra: str = '') -> RobotDescription:
+    """Write and load a description, in rad or deg."""
+    size, fastest = (1.0, 2.0) if unit == 'rad' else (math.radians(1), 120.0)
+    text = TEXT
+    for old, new in (('UNIT', unit), ('SCALE', repr(size)), ('MEASURED', repr(1 / size)),
+                     ('FASTEST', repr(fastest)), ('RANGE', extra)):
+        text = text.replace(old, new)
+    (folder / 'robot.yaml').write_text(text)
+    return load_robot_description(folder / 'robot.yaml')
+
+
+def spec_in(unit: str, step: float) -> PolicySpec:
+    """Describe a policy whose action of 1 is a step."""
+    return PolicySpec(
+        'test', 'none', (ObservationField('wrist', 1, 'rad', (-4.0,), (4.0,)),),
+        (ActionField('wrist_step', 1, unit, (-step,), (step,), (-1.0,), (1.0,)),), 0.05, 1)
+
+
+class Ahead:
+    """Policy that goes on in one direction."""
+
+    def __init__(self, spec: PolicySpec, sign: int) -> None:
+        self.spec, self._sign = spec, sign
+
+    def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
+        """Answer."""
+        return Chunk(np.full((1, 1), self._sign, np.float32), 0.0, 0.0)
+
+
+def wrapped(angle: float) -> float:
+    """Return an angle in rad as such a driver does."""
+    return math.remainder(angle, 2 * math.pi)
+
+
+def turn(robot: RobotDescription, spec: PolicySpec, sign: int,
+         measure: Callable[[float], float], size: float) -> list[float]:
+    """
+    Have the policy turn a joint that follows its commands from 3 rad on, in 40 steps.
+
+    :param size: Size of the unit in rad.
+    :return: The commands, in rad.
+    """
+    controller: Any = make_controller(
+        Settings('any', 'any'), robot, Ahead(spec, sign), iter(range(10**9)).__next__)
+    controller.reset(0)
+    here, found = 3.0 * sign, []
+    for i in range(1, 41):
+        now = i * TICK
+        decision = controller.step(now, {'arm': Sample(
+            now, now, {'name': ['wrist'], 'position': [measure(here)]})})
+        assert decision.sent is not None, decision.text
+        here = float(decision.sent[0]) * size
+        found.append(here)
+    return found
+
+
+@pytest.mark.parametrize('sign', [1, -1])
+@pytest.mark.parametrize('unit', ['rad', 'deg'])
+def test_relative_commands_go_on_where_the_reading_begins_anew(
+        unit: str, sign: int, tmp_path: Path) -> None:
+    """A step of 0.05 rad is one there, too; not a whole turn back at full speed."""
+    size = 1.0 if unit == 'rad' else math.radians(1)
+    robot, spec = robot_in(tmp_path, unit), spec_in(unit, 0.05 / size)
+    found = turn(robot, spec, sign, wrapped, size)
+    np.testing.assert_allclose(np.diff(found), 0.05 * sign, atol=1e-6)
+    assert abs(found[-1]) > math.pi + 1
+    np.testing.assert_allclose(found, turn(robot, spec, sign, float, size), atol=1e-6)
+
+
+def test_a_driver_that_counts_turns_and_begins_anew_is_believed(tmp_path: Path) -> None:
+    """Its zero is another one then: what it measured before says nothing."""
+    limiter = CommandLimiter(make_limits(robot_in(tmp_path), spec_in('rad', 0.05)), TICK)
+    for place in (12.0, 12.05, 0.0, 0.05):
+        found = limiter.unwrap(np.array([place]))
+        assert found is not None
+        assert found.tolist() == [place]
+        limiter.limit(np.array([0.05]), found)
+
+
+def test_only_angles_without_end_have_turns(tmp_path: Path) -> None:
+    """A range has an end, from which nothing may lead on."""
+    for unit, extra, expected in (
+            ('rad', '', 2 * math.pi), ('deg', '', 360.0),
+            ('rad', ', position: {low: -3.0, high: 3.0}', math.inf)):
+        limits = make_limits(robot_in(tmp_path, unit, extra), spec_in(unit, 0.05))
+        np.testing.assert_allclose(limits.turn, [expected])
