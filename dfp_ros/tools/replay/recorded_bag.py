@@ -237,8 +237,11 @@ class RecordedBag:
             for time in (times.time, *(each for each, _ in times.joints))})
         static = recording.namespace + source.static_topic if (
             source.child and not source.topic.startswith('/')) else source.static_topic
+        # A robot that waits for answers is taken at its word, as the node does.
+        is_lockstep = any(step.decision.lockstep for step in recording.steps)
         read: Any = None if not source.child else TfReader(
-            source.parent, source.child, robot.readings(source.name), source.time != RECEIVE).read
+            source.parent, source.child, robot.readings(source.name), source.time != RECEIVE,
+            0.0 if is_lockstep else source.max_age * 1e9).read
         found = SampleIndex(joint_layout(robot.readings(source.name)))
         if source.picture is not None:
             pictures, spill = PictureReader(
