@@ -27,7 +27,12 @@ from rclpy.node import Node
 from rclpy.subscription import Subscription
 
 from dfp_ros.core.description.robot import RobotDescription
-from dfp_ros.core.description.sources import RECEIVE, Source, STATIC_RECEPTION
+from dfp_ros.core.description.sources import (
+    RECEIVE,
+    require_own_cameras,
+    Source,
+    STATIC_RECEPTION,
+)
 from dfp_ros.core.description.takeover import require_a_person
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.observation.interleaving import Interleaving
@@ -242,8 +247,8 @@ def _require_other_topics(node: Node, robot: RobotDescription) -> None:
     """
     Require that, after remapping, no source has the topic of something else.
 
-    :raises DescriptionError: If a source's topic is a command topic or has messages of another
-        type, or if a person's is the robot's own.
+    :raises DescriptionError: If a source's topic is a command topic, has messages of another type
+        or is another camera's, or if a person's is the robot's own.
     """
     def full_name(source: Source) -> str:
         return node.resolve_topic_name(source.topic)
@@ -263,6 +268,7 @@ def _require_other_topics(node: Node, robot: RobotDescription) -> None:
                 f'{source.where}: its topic {source.topic} is, as remapped, {name}, with '
                 f'messages of {source.type}, but the source {other.name!r} expects {other.type} '
                 'there; a topic has one type')
+    require_own_cameras(robot.every_source.values(), node.resolve_topic_name)
     takeover = robot.takeover
     if takeover is not None:
         require_a_person(
