@@ -83,11 +83,11 @@ def reader() -> SampleReader:
 class Node:
     """Sample handling of a node, without ROS."""
 
-    def __init__(self, sampling: str = 'newest', in_order: bool = False) -> None:
+    def __init__(self, sampling: str = 'newest') -> None:
         """Start without a message."""
         self.sources = {
             **ROBOT.sources, 'arm': replace(ROBOT.sources['arm'], sampling=sampling)}
-        self.store = SampleStore(self.sources, in_order)
+        self.store = SampleStore(self.sources)
         self.watch = FreshnessMonitor(self.sources.values())
         self.reader = reader()
 
@@ -262,22 +262,6 @@ def test_the_newest_before_the_tick_of_each_joint() -> None:
     assert node.joints(41) == [5, 5, 9, 9, 9, 9]
     node.hear(50, message(WRIST, 33, [8.0] * 4))
     assert node.joints(42) == [5, 5, 9, 9, 9, 9]
-
-
-def test_a_message_that_was_overtaken_changes_no_joint() -> None:
-    """Each joint has its own order, as its drivers have their own delays."""
-    node = Node(in_order=True)
-    node.hear(START, message(SHOULDER, START, [1, 2]), message(
-        WRIST, START - 9 * MS, [3, 4, 5, 6]))
-    assert node.joints() == [1, 2, 3, 4, 5, 6]
-    before = node.store.samples['arm']
-    node.hear(START, message(SHOULDER, START - MS, [9, 9]))
-    assert node.store.samples['arm'] == before
-    node.hear(START, message(ARM, START - MS, [10, 20, 30, 40, 50, 60]))
-    assert node.joints() == [1, 2, 30, 40, 50, 60]
-    # Older than the maximum age: it is told.
-    node.hear(START + S, message(SHOULDER, START - 9 * S))
-    assert [reason for reason, _ in node.findings(START + S)] == [Reason.STALE]
 
 
 def test_an_instant_is_complete_with_the_last_of_its_messages() -> None:
