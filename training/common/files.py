@@ -15,14 +15,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 import csv
 import errno
+import io
 import json
 import os
 from pathlib import Path
 import shutil
+import stat
 from typing import Any
 
 from dfp_ros.core.files import atomic
@@ -32,6 +34,8 @@ from training.common.disk import judged, require_room, write_error, WriteError
 
 # Largest table in bytes.
 _LARGEST_TABLE = 256 << 20
+# Bytes that are searched at once for the end of a row.
+_PIECE = 64 << 10
 
 
 class TableError(ValueError):
@@ -135,6 +139,60 @@ def read_table(path: Path) -> list[dict[str, str]]:
         raise TableError(
             f'{path}: found contents that are no table ({error}); restore it, or move it away'
         ) from error
+
+
+def append_row(path: Path, columns: Sequence[str], row: Mapping[str, Any]) -> None:
+    """
+    Append a row to a CSV file, all of it or nothing; a new file gets a header.
+
+    An incomplete last row, as a killed process leaves it, is removed before: the new one would
+    continue it, and the table could not be read any more.
+
+    :param path: The file; its folder is created if missing.
+    :param columns: All columns, in order.
+    :param row: Values by column; missing ones are left empty.
+    :raises WriteError: If it cannot be written, or is no regular file; what was there is kept.
+    """
+    text = io.StringIO(newline='')
+    writer = csv.DictWriter(text, columns)
+    end = 0
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A FIFO that was put there fails, and does not block.
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+        with os.fdopen(file, 'wb', buffering=0) as opened:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise OSError(errno.ENXIO, os.strerror(errno.ENXIO), str(path))
+            end = _end_of_rows(path)
+            if not end:
+                writer.writeheader()
+            writer.writerow(row)
+            content = memoryview(text.getvalue().encode())
+            try:
+                os.ftruncate(file, end)
+                opened.seek(end)
+                while content:
+                    content = content[opened.write(content) or 0:]
+            except OSError:
+                with suppress(OSError):
+                    os.ftruncate(file, end)
+                raise
+    except OSError as error:
+        raise write_error(path, error, end + len(text.getvalue()), 0) from error
+
+
+def _end_of_rows(path: Path) -> int:
+    """Find the offset after the last complete line of a regular file, in bytes."""
+    with path.open('rb') as file:
+        end = file.seek(0, os.SEEK_END)
+        while end:
+            begin = max(0, end - _PIECE)
+            file.seek(begin)
+            found = file.read(end - begin).rfind(b'\n')
+            if found >= 0:
+                return begin + found + 1
+            end = begin
+    return 0
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -15,12 +15,10 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import asdict, dataclass, fields
-import os
 from pathlib import Path
 
-from training.common.files import read_table, TableError
+from training.common.files import append_row, read_table, TableError
 
 #: The table in the folder of a run.
 TABLE = 'episodes.csv'
@@ -101,18 +99,11 @@ class RecordTable:
         """
         Append a record.
 
-        :raises OSError: If it cannot be written.
+        :raises WriteError: If it cannot be written.
         """
+        append_row(
+            self._path, [member.name for member in fields(EpisodeRecord)], asdict(record))
         self.records.append(record)
-        is_new = not self._path.exists()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        # A FIFO that was put there fails, and does not block.
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
-        with open(os.open(self._path, flags, 0o644), 'a', newline='') as file:
-            writer = csv.DictWriter(file, [member.name for member in fields(EpisodeRecord)])
-            if is_new:
-                writer.writeheader()
-            writer.writerow(asdict(record))
 
     def share(self, count: int, last: bool = True) -> float | None:
         """

@@ -27,6 +27,7 @@ from typing import Any, Literal
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 import rclpy
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -127,7 +128,8 @@ class RobotLink:
         #: Why no policies are offered, for those who call ``~/offer``; empty while they are.
         self.held = ''
         TriggerServices(self.node, {'~/offer': self._offer})
-        self.node.create_timer(BEAT, self._advance)
+        self.node.create_timer(
+            BEAT, self._advance, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self._ended = Future()

@@ -16,7 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dfp_ros.core.description.picture_format import CHANNELS_OF, PictureFormat
 from dfp_ros.core.description.sources import Source
@@ -67,6 +67,14 @@ def read_images(section: Section, sources: Mapping[str, Source]) -> tuple[ImageE
         check_images([image.field for image in images])
     except SpecError as error:
         raise section.error(str(error).removeprefix('images: ')) from error
+    seen: dict[object, ImageEntry] = {}
+    for image, item in zip(images, section.items(), strict=True):
+        key = image.source, image.crop, replace(image.field, name='')
+        if (other := seen.setdefault(key, image)) is not image:
+            raise item.error(
+                f'found the same part of source {image.source!r} in the same size as '
+                f'{other.name!r}, so the policy would see one picture twice; give the source that '
+                'it was trained with, or another crop')
     return images
 
 

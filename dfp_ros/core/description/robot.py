@@ -33,7 +33,7 @@ from dfp_ros.core.description.images import ImageEntry, read_images
 from dfp_ros.core.description.joint_layout import joint_layout, JointLayout
 from dfp_ros.core.description.observation import ObservationEntry, read_observation
 from dfp_ros.core.description.postures import Posture, read_postures
-from dfp_ros.core.description.sources import read_source, Source
+from dfp_ros.core.description.sources import read_source, require_own_cameras, Source
 from dfp_ros.core.description.takeover import read_takeover, Takeover
 from dfp_ros.core.description.urdf import JointLimits
 from dfp_ros.core.description.yaml_section import DescriptionError, read_text, read_yaml
@@ -160,6 +160,7 @@ def load_robot_description(
             raise top['sources'].entries()[source.name].error(
                 f'found the topic {source.topic!r}, which a command goes to; a source has to be '
                 'measured by the robot')
+    require_own_cameras(sources.values())
     if not commands:
         raise top['commands'].error('found no command topic, expected at least one')
     robot = RobotDescription(

@@ -15,12 +15,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 import math
 
 from dfp_ros.core.description.picture_format import PictureFormat, read_picture_format
 from dfp_ros.core.description.topic_name import read_topic
-from dfp_ros.core.description.yaml_section import Section
+from dfp_ros.core.description.yaml_section import DescriptionError, Section
 
 BOTH, HEADER, RECEIVE = 'both', 'header', 'receive'
 TRANSIENT_LOCAL = 'transient_local'
@@ -103,6 +104,30 @@ class Source:
     def static_topic(self) -> str:
         """Topic of static transforms; empty if none are needed."""
         return f'{self.topic}_static' if self.child else ''
+
+
+def require_own_cameras(
+        sources: Iterable[Source], full_name: Callable[[str], str] = str) -> None:
+    """
+    Require that each camera has a topic of its own: both would get every picture that comes there.
+
+    :param sources: All sources.
+    :param full_name: Resolves a topic.
+    :raises DescriptionError: At the first of two cameras on one topic.
+    """
+    found: dict[str, Source] = {}
+    for source in sources:
+        if source.picture is None:
+            continue
+        name = full_name(source.topic)
+        other = found.setdefault(name, source)
+        if other is not source:
+            remapped = f' is, as remapped, {name}' if name != source.topic else ''
+            raise DescriptionError(
+                f'{source.where}: its topic {source.topic}{remapped}, which the camera '
+                f'{other.name!r} has, too: each would get all of its pictures, and none could '
+                'tell whose they are; give it the topic of its own camera (several pictures of '
+                f'one camera are entries of images with source: {other.name})')
 
 
 def read_source(name: str, section: Section) -> Source:

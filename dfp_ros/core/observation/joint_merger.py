@@ -25,7 +25,7 @@ from dataclasses import replace
 import math
 
 from dfp_ros.core.description.joint_layout import JointLayout
-from dfp_ros.core.observation.sample import Joints, Part, Sample
+from dfp_ros.core.observation.sample import is_overtaken, Joints, Part, Sample
 from dfp_ros.core.text.errors import nearest
 from dfp_ros.core.text.printable import FEW
 
@@ -81,13 +81,15 @@ class JointMerger:
     Stores the newest message of each joint.
 
     :param layout: The joints and fields that are read.
+    :param max_age: Maximum age in ns within which a message with an older stamp replaces none with
+        a newer one; 0 if the last to arrive is the newest.
 
     :ivar sample: All joints; None before the first message.
     """
 
-    def __init__(self, layout: JointLayout) -> None:
+    def __init__(self, layout: JointLayout, max_age: float = 0.0) -> None:
         """Start without a message."""
-        self._layout = layout
+        self._layout, self._max_age = layout, max_age
         self.sample: Sample | None = None
         self._found: list[Sample | None] = [None] * len(layout.slots)
         # Names in messages, by their formatted lists.
@@ -100,19 +102,32 @@ class JointMerger:
 
         :param sample: The message, as :class:`dfp_ros.core.observation.joint_reader.JointReader`
             has read it.
-        :param in_order: Keep joints whose message has a newer time than this one, as messages may
-            arrive out of order.
+        :param in_order: Keep joints whose message has a newer time than this one, whatever their
+            ages, as messages may arrive out of order.
         :return: All joints, each from the newest message that has it.
         """
         joints = sample.joints
+        has_taken = is_late = False
         for i, before in enumerate(self._found):
-            if (joints is None or joints.slots[i] >= 0) and (
-                    not in_order or before is None or sample.time >= before.time):
-                self._found[i] = sample
+            if joints is not None and joints.slots[i] < 0:
+                continue
+            if before is not None and self._is_overtaken(sample, before, in_order):
+                is_late = True
+            else:
+                self._found[i], has_taken = sample, True
+        if is_late and not has_taken and self.sample is not None:
+            return self.sample
         if None in self._found and joints is not None and joints.hint not in self._kinds:
             self._note(joints)
         self.sample = assemble(self._layout, self._found, sample, self._hint)
         return self.sample
+
+    def _is_overtaken(self, sample: Sample, before: Sample, in_order: bool) -> bool:
+        """Tell whether a joint is kept from an earlier message."""
+        if in_order:
+            return sample.time < before.time
+        return not sample.lasts and is_overtaken(
+            sample.stamp, sample.received, before.stamp, self._max_age)
 
     def _note(self, joints: Joints) -> None:
         """Record the names in a message while some joints have never been received."""

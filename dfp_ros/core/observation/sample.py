@@ -35,6 +35,25 @@ class NotFiniteError(ObservationError):
     """A number of the observation is NaN or infinite; the message names it."""
 
 
+def is_overtaken(
+        stamp: int | None, received: int, newest: int | None, max_age: float) -> bool:
+    """
+    Tell whether a message was measured before the newest one so far, but has arrived after it.
+
+    A stamp that is older than the maximum age is no matter of order: it is a fault, which the
+    freshness monitor reports. Neither is one after another that is ahead of the clock by more than
+    that, because the clock was set back. So no message is kept beyond its maximum age.
+
+    :param stamp: Header stamp of the message in ns; None or 0 for none.
+    :param received: Its arrival time in ns.
+    :param newest: Header stamp of the newest message in ns; None for none.
+    :param max_age: Maximum age of the source in ns; 0 if its messages count in any order.
+    """
+    if not stamp or newest is None or stamp >= newest:
+        return False
+    return received - stamp <= max_age and newest - received <= max_age
+
+
 @dataclass(frozen=True)
 class Part:
     """

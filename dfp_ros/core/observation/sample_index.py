@@ -16,8 +16,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
 
 from dfp_ros.core.description.joint_layout import JointLayout
 from dfp_ros.core.observation.joint_merger import assemble
@@ -52,11 +55,17 @@ class SampleIndex:
     before the decision is used.
 
     :param layout: The joints that are read; None for none.
+
+    :ivar is_doubtful: Whether the last sample that was found may be another one than the node's:
+        several messages have its time, as two publishers send them, and arrived at about the same
+        time.
     """
 
     def __init__(self, layout: JointLayout | None) -> None:
         """Start empty."""
         self._layout = layout
+        self.is_doubtful = False
+        self._fits: Callable[[Sample], bool] = lambda sample: True
         # By their slots; None for whole messages.
         self._kinds: dict[tuple[int, ...] | None, _Kind] = {}
 
@@ -72,14 +81,18 @@ class SampleIndex:
         for kind in self._kinds.values():
             kind.forget(before)
 
-    def find(self, times: SampleTimes, now: int) -> Sample | None:
+    def find(
+            self, times: SampleTimes, now: int,
+            fits: Callable[[Sample], bool] = lambda sample: True) -> Sample | None:
         """
         Find the sample of a decision.
 
         :param times: Its times in the decision.
         :param now: The decision's own time, in ns.
+        :param fits: Tells messages apart that have the same times.
         :return: The sample, with its arrival time at the node; None if it is missing.
         """
+        self.is_doubtful, self._fits = False, fits
         if self._layout is None or not times.joints:
             found = self._find(None, times.time, times.received, now)
             if found is None and self._layout is not None:
@@ -107,10 +120,35 @@ class SampleIndex:
         found = [
             sample for kind, members in self._kinds.items()
             if kind is None or (slot is not None and kind[slot] >= 0)
-            if (sample := members.find(time, received, now)) is not None]
+            if (sample := self._choose(members.find(time, now), received)) is not None]
         return min(
             found, default=None,
             key=lambda sample: (abs(sample.time - time), abs(sample.received - received)))
+
+    def _choose(self, found: Sequence[Sample], received: int) -> Sample | None:
+        """Choose one of several messages with one time."""
+        if len(found) < 2:
+            return found[0] if found else None
+        found = sorted(found, key=lambda sample: abs(sample.received - received))
+        first = abs(found[0].received - received)
+        near = [sample for sample in found if abs(sample.received - received) <= first + JITTER]
+        if len(near) == 1:
+            return near[0]
+        fitting = [sample for sample in near if self._fits(sample)] or near
+        self.is_doubtful |= any(
+            not _is_same(sample, fitting[0]) for sample in fitting[1:])
+        return fitting[0]
+
+
+def _is_same(one: Sample, other: Sample) -> bool:
+    """Tell whether two messages have the same contents."""
+    def content(value: Any) -> Any:
+        # A picture has a hash, and may be in a file.
+        return getattr(value, 'number', value)
+
+    return one.problem == other.problem and one.values.keys() == other.values.keys() and all(
+        np.array_equal(content(value), content(other.values[name]))
+        for name, value in one.values.items())
 
 
 class _Kind:
@@ -145,16 +183,14 @@ class _Kind:
             count += 1
         del self._times[:count]
 
-    def find(self, time: int, received: int, now: int) -> Sample | None:
-        """Find a message; of several with one stamp, the one with this arrival time."""
+    def find(self, time: int, now: int) -> Sequence[Sample]:
+        """Find the messages of a time; more than one if they have the same stamp."""
         if time not in self._by_time:
             near = None if self._is_stamped else self._near(time, now)
             if near is None:
-                return None
+                return ()
             time = near
-        same = self._by_time[time]
-        return same[0] if len(same) == 1 else min(
-            same, key=lambda sample: abs(sample.received - received))
+        return self._by_time[time]
 
     def _near(self, time: int, now: int) -> int | None:
         """Find the nearest arrival, of messages without a stamp."""

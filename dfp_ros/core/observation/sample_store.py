@@ -21,7 +21,7 @@ import enum
 
 from dfp_ros.core.description.sources import BEFORE_TICK, Source
 from dfp_ros.core.observation.joint_merger import JointMerger
-from dfp_ros.core.observation.sample import Sample
+from dfp_ros.core.observation.sample import is_overtaken, Sample
 
 
 class Instant(enum.Enum):
@@ -47,14 +47,22 @@ class SampleStore:
     of each joint. A latched sample (:attr:`Sample.lasts`) is kept until another one replaces it.
 
     :param sources: All sources by name.
+    :param in_order: Keep a sample if one with an older stamp arrives after it, within the maximum
+        age of the source; otherwise the last to arrive is the newest, as robots need it that wait
+        for answers, and may resend an earlier set of samples.
 
     :ivar samples: Newest samples by source, without sources that were never received.
     :ivar instant: Stamp in ns of the last complete set.
     """
 
-    def __init__(self, sources: Mapping[str, Source] | tuple[()] = ()) -> None:
+    def __init__(
+            self, sources: Mapping[str, Source] | tuple[()] = (), in_order: bool = False) -> None:
         """Start empty."""
         self._sources = tuple(sources)
+        # In ns.
+        self._max_ages = {
+            name: source.max_age * 1e9 if in_order else 0.0
+            for name, source in dict(sources).items()}
         self.samples: dict[str, Sample] = {}
         self._before_tick: dict[str, deque[Sample]] = {
             name: deque(maxlen=_AHEAD) for name, source in dict(sources).items()
@@ -78,7 +86,7 @@ class SampleStore:
     def renewed(self) -> SampleStore:
         """Make a new store with the latched samples only."""
         other = SampleStore({})
-        other._sources = self._sources
+        other._sources, other._max_ages = self._sources, self._max_ages
         other._before_tick = {
             name: deque((sample for sample in kept if sample.lasts), maxlen=_AHEAD)
             for name, kept in self._before_tick.items()}
@@ -168,6 +176,9 @@ class SampleStore:
             self._before_tick[name].append(sample)
         if sample.joints is not None or name in self._newest:
             sample = self._merge(name, sample)
+        elif not sample.lasts and (newest := self.samples.get(name)) is not None and is_overtaken(
+                sample.stamp, sample.received, newest.stamp, self._max_ages.get(name, 0.0)):
+            return Instant.INCOMPLETE
         self.samples[name] = sample
         if len(self.samples) < len(self._sources):
             return Instant.INCOMPLETE
@@ -189,7 +200,8 @@ class SampleStore:
         if name not in self._newest:
             assert sample.joints is not None
             for mergers in (self._newest, self._before):
-                mergers[name] = JointMerger(sample.joints.layout)
+                mergers[name] = JointMerger(
+                    sample.joints.layout, self._max_ages.get(name, 0.0))
             if (before := self.samples.get(name)) is not None:
                 self._newest[name].add(before)
         return self._newest[name].add(sample)

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from dfp_ros.core.description.field_selector import FieldSelector
 from dfp_ros.core.frames import Point, point_in_frame, rotation_in_frame
-from dfp_ros.core.observation.sample import Sample
+from dfp_ros.core.observation.sample import is_overtaken, Sample
 from dfp_ros.core.observation.sample_reader import SampleReader
 from dfp_ros.core.rotations import Quaternion
 
@@ -47,19 +47,22 @@ class TfReader:
     """
     Composes the transforms between two frames to samples like those of a TransformStamped.
 
-    Of each link the newest transform is used, without interpolation. A sample is as old as the
-    oldest dynamic link of its chain; without one, it is valid until a link is replaced.
+    Of each link the newest transform is used, without interpolation: one with an older stamp that
+    arrives later, within the maximum age, replaces none. A sample is as old as the oldest dynamic
+    link of its chain; without one, it is valid until a link is replaced.
 
     :param parent: The reference frame of the pose.
     :param child: The frame whose pose is computed.
     :param readings: All field selectors of the source.
     :param stamped: Whether stamps are used.
+    :param max_age: Maximum age in ns; 0 if the last transform to arrive is the newest.
     """
 
     def __init__(
             self, parent: str, child: str, readings: Iterable[FieldSelector],
-            stamped: bool) -> None:
+            stamped: bool, max_age: float = 0.0) -> None:
         """Start without a link."""
+        self._max_age = max_age if stamped else 0.0
         self._parent, self._child = parent, child
         self._reader = SampleReader(readings, stamped)
         self._links: dict[str, _Link] = {}
@@ -79,10 +82,18 @@ class TfReader:
             link = _link(transform, is_static)
             if link is not None:
                 frame = transform.child_frame_id.lstrip('/')
+                if frame in self._links and self._is_overtaken(
+                        link, self._links[frame], received):
+                    continue
                 if frame in self._links or len(self._links) < _FRAMES:
                     self._links[frame] = link
                 is_new = is_new or frame in self._chain
         return self._sample(received) if is_new else None
+
+    def _is_overtaken(self, link: _Link, before: _Link, received: int) -> bool:
+        """Tell whether a transform was replaced before it arrived."""
+        return is_overtaken(
+            _nanoseconds(link.time), received, _nanoseconds(before.time), self._max_age)
 
     def _sample(self, received: int) -> Sample | None:
         """Compose the pose by way of the first common ancestor of both frames."""
@@ -127,6 +138,11 @@ class TfReader:
             position = a + link.position[0], b + link.position[1], c + link.position[2]
             rotation = rotation_in_frame(rotation, back)
         return position, rotation
+
+
+def _nanoseconds(time: Any) -> int | None:
+    """Return a stamp in ns; None for a static transform, which has none."""
+    return None if time is None else time.sec * 1_000_000_000 + time.nanosec
 
 
 def _link(transform: Any, is_static: bool) -> _Link | None:

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import threading
 import time
 
-from dfp_ros.core.observation.sample import Sample
+from dfp_ros.core.observation.sample import is_overtaken, Sample
 from dfp_ros.core.text.errors import explain
 from dfp_ros.node.realtime.thread_scheduling import SCHEDULING
 
@@ -39,11 +39,13 @@ class Arrival:
     :param content: The serialised message.
     :param received: Arrival time in ns.
     :param episode: Number of the episode in which it arrived.
+    :param stamp: Its header stamp in ns; None if it is not used.
     """
 
     content: bytes
     received: int
     episode: int
+    stamp: int | None = None
 
 
 class PictureReceiver:
@@ -51,11 +53,13 @@ class PictureReceiver:
     Decodes the messages of one camera, the newest one each time.
 
     At most three pictures are in memory: a message that waits, one that is being decoded, and the
-    picture that is ready. A newer one replaces what waits.
+    picture that is ready. A newer one replaces what waits; one that others have overtaken on its
+    way, within the maximum age, is dropped.
 
     :param name: Name of the camera.
     :param read: Converts a serialised message that arrived at a time in ns; called in the thread.
     :param ready: Called in the thread once :meth:`take` has something.
+    :param max_age: Maximum age in ns; 0 if the last message to arrive is the newest.
 
     :ivar arrived: Number of messages.
     :ivar decoded: Number of pictures; the others were replaced by newer ones before.
@@ -65,8 +69,10 @@ class PictureReceiver:
 
     def __init__(
             self, name: str, read: Callable[[bytes, int], Sample],
-            ready: Callable[[], None]) -> None:
+            ready: Callable[[], None], max_age: float = 0.0) -> None:
         """Start the thread."""
+        self._max_age = max_age
+        self._newest: Arrival | None = None
         self.arrived = self.decoded = 0
         self.took = self.longest = 0.0
         self._read = read
@@ -79,8 +85,14 @@ class PictureReceiver:
         self._thread.start()
 
     def offer(self, arrival: Arrival) -> None:
-        """Offer a message; one that still waits is dropped."""
+        """Offer a message; one that still waits is dropped, or this one if it was overtaken."""
         self.arrived += 1
+        newest = self._newest
+        if newest is not None and newest.episode == arrival.episode and is_overtaken(
+                arrival.stamp, arrival.received, newest.stamp, self._max_age):
+            return
+        # Without its content.
+        self._newest = replace(arrival, content=b'')
         with self._changed:
             self._waiting = arrival
             self._changed.notify()

@@ -27,7 +27,12 @@ from rclpy.node import Node
 from rclpy.subscription import Subscription
 
 from dfp_ros.core.description.robot import RobotDescription
-from dfp_ros.core.description.sources import Source, STATIC_RECEPTION
+from dfp_ros.core.description.sources import (
+    RECEIVE,
+    require_own_cameras,
+    Source,
+    STATIC_RECEPTION,
+)
 from dfp_ros.core.description.takeover import require_a_person
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.observation.interleaving import Interleaving
@@ -71,7 +76,8 @@ class SourceSubscriptions:
         _require_other_topics(node, loop.robot)
         # All are checked before the first thread of a camera is started.
         readers = {
-            name: SourceReader(source, loop.robot)
+            name: SourceReader(
+                source, loop.robot, not loop.is_lockstep or name not in loop.robot.sources)
             for name, source in loop.robot.every_source.items()}
         self._node = node
         self._time = NodeClock(node)
@@ -122,7 +128,10 @@ class SourceSubscriptions:
                 self._receiver(source.name, source.topic, reader.read, is_kept)
                 if reader.pictures is None else self._picture_receiver(
                     source.name, PictureMessages(reader.message_type, source.type),
-                    reader.pictures, is_kept, is_counted))
+                    reader.pictures, is_kept, is_counted,
+                    # A latched one is replaced by whichever was published later.
+                    0.0 if lockstep or source.is_latched or source.time == RECEIVE
+                    else source.max_age * 1e9))
             watch.watch_source(source.topic, source.type)
             self._subscriptions.append(node.create_subscription(
                 reader.message_type, source.topic,
@@ -168,22 +177,23 @@ class SourceSubscriptions:
 
     def _picture_receiver(
             self, name: str, messages: PictureMessages, reader: PictureReader, is_kept: bool,
-            is_counted: Callable[[str], bool]) -> Callable[[Any], None]:
+            is_counted: Callable[[str], bool], max_age: float) -> Callable[[Any], None]:
         """
         Make the callback of a camera, which leaves everything but the clock to another thread.
 
         :param is_kept: As for :meth:`_receiver`.
         :param is_counted: Counts a message; whether it is used.
+        :param max_age: As for :class:`dfp_ros.node.loop.picture_receiver.PictureReceiver`.
         """
         if self._switch_interval is None:
             self._switch_interval = ShortSwitchInterval()
         camera = self.cameras[name] = PictureReceiver(
-            name, partial(_read_picture, reader, messages), self._wake)
+            name, partial(_read_picture, reader, messages), self._wake, max_age)
 
         def receive(content: bytes) -> None:
             now = self._time.now()
             if (now or is_kept) and is_counted(name):
-                camera.offer(Arrival(content, now, self._episode()))
+                camera.offer(Arrival(content, now, self._episode(), _read_stamp(content)))
             # A node without an executor is not woken up.
             self._deliver()
         return receive
@@ -237,8 +247,8 @@ def _require_other_topics(node: Node, robot: RobotDescription) -> None:
     """
     Require that, after remapping, no source has the topic of something else.
 
-    :raises DescriptionError: If a source's topic is a command topic or has messages of another
-        type, or if a person's is the robot's own.
+    :raises DescriptionError: If a source's topic is a command topic, has messages of another type
+        or is another camera's, or if a person's is the robot's own.
     """
     def full_name(source: Source) -> str:
         return node.resolve_topic_name(source.topic)
@@ -258,6 +268,7 @@ def _require_other_topics(node: Node, robot: RobotDescription) -> None:
                 f'{source.where}: its topic {source.topic} is, as remapped, {name}, with '
                 f'messages of {source.type}, but the source {other.name!r} expects {other.type} '
                 'there; a topic has one type')
+    require_own_cameras(robot.every_source.values(), node.resolve_topic_name)
     takeover = robot.takeover
     if takeover is not None:
         require_a_person(
@@ -270,10 +281,17 @@ def _read_picture(
 ) -> Sample:
     """Read a serialised message; one that is far too large is not taken apart."""
     if len(content) > reader.largest + _LONGEST_HEADER:
-        # After four bytes that say how it is serialised, a header begins with its stamp.
-        seconds, nanoseconds = struct.unpack_from('<iI' if content[1] & 1 else '>iI', content, 4)
-        return reader.refuse(len(content), seconds * 1_000_000_000 + nanoseconds, received)
+        return reader.refuse(len(content), _read_stamp(content) or 0, received)
     return reader.read(messages.read(content), received)
+
+
+def _read_stamp(content: bytes) -> int | None:
+    """Read the header stamp of a serialised message in ns; None if it is too short for one."""
+    # After four bytes that say how it is serialised, a header begins with its stamp.
+    if len(content) < 12:
+        return None
+    seconds, nanoseconds = struct.unpack_from('<iI' if content[1] & 1 else '>iI', content, 4)
+    return int(seconds) * 1_000_000_000 + int(nanoseconds)
 
 
 def _numbered(

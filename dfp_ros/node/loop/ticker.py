@@ -86,9 +86,9 @@ class Ticker:
         self.loop = loop
         self.listeners: list[TickListener] = []
         self.is_active = False
-        self.store = SampleStore(loop.robot.sources)
+        self.store = SampleStore(loop.robot.sources, in_order=not loop.is_lockstep)
         takeover = loop.robot.takeover
-        self.people = None if takeover is None else SampleStore(takeover.sources)
+        self.people = None if takeover is None else SampleStore(takeover.sources, in_order=True)
         self.log = DecisionLog(node.get_logger(), time.monotonic)
         self.statistics = LoopStatistics(None)
         self.operator_stops = 0

@@ -39,6 +39,8 @@ class SourceReader:
 
     :param source: The source.
     :param robot: Its description, with the field selectors.
+    :param in_order: Whether stamps decide which of two transforms is the newer one, instead of
+        their arrival.
 
     :ivar message_type: Class of its messages.
     :ivar read_static: As :meth:`read`, for static transforms.
@@ -49,7 +51,8 @@ class SourceReader:
         numeric.
     """
 
-    def __init__(self, source: Source, robot: RobotDescription) -> None:
+    def __init__(
+            self, source: Source, robot: RobotDescription, in_order: bool = True) -> None:
         """Resolve all paths once, so that a message costs a few attribute accesses."""
         readings = robot.readings(source.name)
         stamped = source.time != RECEIVE
@@ -58,7 +61,9 @@ class SourceReader:
         if source.child:
             self.message_type = _find_transforms(source)
             _check_readings(TRANSFORM, source.where, readings)
-            transforms = TfReader(source.parent, source.child, readings, stamped)
+            transforms = TfReader(
+                source.parent, source.child, readings, stamped,
+                source.max_age * 1e9 if in_order else 0.0)
             self._read = transforms.read
             self.read_static = partial(transforms.read, is_static=True)
             return

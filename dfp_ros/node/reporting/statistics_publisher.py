@@ -21,6 +21,7 @@ supported by all tools.
 
 from __future__ import annotations
 
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 
@@ -50,7 +51,10 @@ class StatisticsPublisher:
             [(member.name, member.size) for member in loop.policy.spec.action])
         self._layout = PreserializedRow(self._row.parts)
         self._publisher = node.create_publisher(Float64MultiArray, '~/statistics', DECISION_QOS)
-        self._timer = node.create_timer(_PERIOD, self.publish)
+        # As many in a second of a simulation, however fast; a clock that is set must not end them.
+        clock = node.get_clock() if node.get_parameter('use_sim_time').value else (
+            Clock(clock_type=ClockType.STEADY_TIME))
+        self._timer = node.create_timer(_PERIOD, self.publish, clock=clock)
 
     def publish(self) -> None:
         """Publish one row."""

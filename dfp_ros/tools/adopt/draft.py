@@ -30,7 +30,7 @@ import yaml
 from dfp_ros.core.description.unfilled import MARK
 from dfp_ros.core.description.yaml_section import LONGEST_TEXT
 from dfp_ros.core.text.printable import printable
-from dfp_ros.tools.adopt.foreign_model import ForeignModel, Port
+from dfp_ros.tools.adopt.foreign_model import FLOATS, ForeignModel, Port, STATES
 
 #: Value of a key in a draft: text, a number, numbers or texts.
 Value = str | float | int | Sequence[float] | Sequence[str]
@@ -151,9 +151,15 @@ def draft_of_graph(foreign: ForeignModel) -> Draft:
         if name in states:
             keys.put('state', states[name], 'by its name and its size; check')
             continue
+        if port.type not in FLOATS:
+            keys.put('state', None, f'of {port.type}, so a state: the output that it comes from')
+            continue
         draft.inputs[name].append(draft_term(None, f'up to {port.size} in all terms'))
     for name, port in foreign.outputs.items():
         if name in states.values():
+            continue
+        if port.type not in STATES:
+            draft.unused.append(name)
             continue
         draft.outputs[name] = [draft_field(None, _size(port))]
     return draft

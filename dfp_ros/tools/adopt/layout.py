@@ -20,13 +20,14 @@ input of the foreign graph is then a selection of its numbers, shifted, clipped 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dfp_ros.spec_bounds import MOST_OBSERVED
 from dfp_ros.tools.adopt.adoption import AdoptError, Adoption, Input, LONGEST_STATE, Term
 from dfp_ros.tools.adopt.foreign_model import FLOATS, ForeignModel, Port, STATES
 
@@ -135,6 +136,46 @@ def lay_out(adoption: Adoption, foreign: ForeignModel) -> Layout:
         shapes, selections, observation, constants, flag, memories, states, end - state_at)
 
 
+def require_adoptable(foreign: ForeignModel, states: Collection[str]) -> None:
+    """
+    Require, before its meaning is asked for, a model whose numbers a policy can have.
+
+    :param foreign: The model.
+    :param states: Names of inputs that are taken for recurrent states.
+    :raises AdoptError: At the first input or output that no meaning can make use of.
+    """
+    for name, port in foreign.inputs.items():
+        may_be_state = name in states or can_be_state(foreign, port)
+        _require_type(foreign.path, port, foreign, STATES if may_be_state else FLOATS)
+        if not may_be_state and port.size > MOST_OBSERVED:
+            raise AdoptError(
+                f'{foreign.path}: the input {name!r} of shape {list(port.shape)} has {port.size} '
+                f'numbers, expected at most {MOST_OBSERVED}; policies that see pictures are not '
+                'adopted, and one that sees fewer numbers has to be trained')
+    if all(port.type not in STATES for port in foreign.outputs.values()):
+        found = ', '.join(f'{name} ({port.type})' for name, port in foreign.outputs.items())
+        raise AdoptError(
+            f'{foreign.path}: found the outputs {found}, expected one of {", ".join(STATES)}; '
+            'export it with its actions as an output')
+
+
+def can_be_state(foreign: ForeignModel, port: Port) -> bool:
+    """Tell whether some output has the type and the size of an input, as a state's does."""
+    return any(
+        answer.type == port.type and (
+            answer.size == port.size or not all(isinstance(size, int) for size in answer.shape))
+        for answer in foreign.outputs.values())
+
+
+def _require_type(
+        where: object, port: Port, foreign: ForeignModel, types: Collection[str]) -> None:
+    """Require one of some element types of an input."""
+    if port.type not in types:
+        raise AdoptError(
+            f'{where}: the input {port.name!r} of {foreign.path.name} is {port.type}, '
+            f'expected one of {", ".join(types)}')
+
+
 def _select(given: Input, places: Sequence[NDArray[np.int64]]) -> Selection:
     """Put the numbers of an input's terms in order; histories are stored oldest first."""
     rows = []
@@ -200,11 +241,7 @@ def _check(adoption: Adoption, foreign: ForeignModel) -> dict[str, tuple[int, ..
 
 def _shape(given: Input, port: Port, foreign: ForeignModel) -> tuple[int, ...]:
     """Return the shape of an input for a batch of one."""
-    types = STATES if given.state else FLOATS
-    if port.type not in types:
-        raise AdoptError(
-            f'{given.where}: the input {port.name!r} of {foreign.path.name} is {port.type}, '
-            f'expected one of {", ".join(types)}')
+    _require_type(given.where, port, foreign, STATES if given.state else FLOATS)
     if given.shape:
         fits = len(given.shape) == len(port.shape) and all(
             not isinstance(theirs, int) or mine == theirs

@@ -46,10 +46,10 @@ from dfp_ros.tools.adopt.foreign_model import ForeignModel, load_foreign_model
 from dfp_ros.tools.adopt.foreign_yaml import read_foreign_yaml
 from dfp_ros.tools.adopt.io_descriptors import draft_of_io_descriptors, is_io_descriptors
 from dfp_ros.tools.adopt.isaac_env import draft_of_isaac_env, is_isaac_env
-from dfp_ros.tools.adopt.layout import lay_out
+from dfp_ros.tools.adopt.layout import lay_out, require_adoptable
 from dfp_ros.tools.adopt.leapp_bundle import draft_of_leapp, find_model, is_leapp
 from dfp_ros.tools.adopt.mjlab_metadata import draft_of_mjlab, is_mjlab
-from dfp_ros.tools.adopt.policy_graph import policy_model
+from dfp_ros.tools.adopt.policy_graph import policy_model, require_new_operators
 from dfp_ros.tools.adopt.self_check import Agreement, check_policy
 from dfp_ros.tools.adopt.understood import describe_adoption
 
@@ -230,7 +230,13 @@ def _adopt(asked: argparse.Namespace) -> int:
 
 def _ask(given: Given, foreign: ForeignModel, asked: argparse.Namespace) -> int:
     """Write what is known and what is not into a file."""
-    text = make_draft(given, foreign, asked.plain).write()
+    draft = make_draft(given, foreign, asked.plain)
+    # What would be refused once all questions are answered.
+    require_adoptable(foreign, [
+        name for name, keys in draft.input_keys.items()
+        if keys.keys.get('state', MARK) != MARK])
+    require_new_operators(foreign)
+    text = draft.write()
     path = Path(foreign.path.name).with_suffix('').with_suffix(ENDING)
     _require_new(path, asked.force)
     if any(path.exists() and path.samefile(each) for each in asked.files):

@@ -72,6 +72,20 @@ class _Builder:
         return f'{_OURS}{self._count}'
 
 
+def require_new_operators(foreign: ForeignModel) -> None:
+    """
+    Require a model whose operators are those of the nodes that are added to it.
+
+    :raises AdoptError: If its operator set is older.
+    """
+    opset = max((each.version for each in foreign.model.opset_import
+                 if each.domain in ('', 'ai.onnx')), default=0)
+    if opset < _OLDEST_OPSET:
+        raise AdoptError(
+            f'{foreign.path}: found operator set {opset}, expected {_OLDEST_OPSET} or newer; '
+            'export it again with a newer opset_version')
+
+
 def policy_model(
         adoption: Adoption, foreign: ForeignModel, layout: Layout, spec: PolicySpec) -> Any:
     """
@@ -87,12 +101,7 @@ def policy_model(
     from onnx import checker, helper, TensorProto
     model = type(foreign.model)()
     model.CopyFrom(foreign.model)
-    opset = max((each.version for each in model.opset_import if each.domain in ('', 'ai.onnx')),
-                default=0)
-    if opset < _OLDEST_OPSET:
-        raise AdoptError(
-            f'{foreign.path}: found operator set {opset}, expected {_OLDEST_OPSET} or newer; '
-            'export it again with a newer opset_version')
+    require_new_operators(foreign)
     graph = model.graph
     for node in graph.node:
         # PyTorch notes the lines of source that a node comes from, with paths.

@@ -193,7 +193,7 @@ class SuccessMonitor:
         self.sources: dict[str, Source] = {
             name: source for name, source in robot.sources.items() if name in names}
         self._fields = {name: ObservationField(entry) for name, entry in entries.items()}
-        self._store = SampleStore(self.sources)
+        self._store = SampleStore(self.sources, in_order=True)
         self._freshness = FreshnessMonitor(self.sources.values())
         self.problem = ''
         self._since: float | None = None

@@ -119,7 +119,7 @@ class PreflightNode(Node):
         self.ended = Future()
         self._seconds = seconds
         robot, policy = self._loop.robot, self._loop.policy
-        self._store = SampleStore(robot.sources)
+        self._store = SampleStore(robot.sources, in_order=not self._loop.is_lockstep)
         self._arrivals: dict[str, Arrivals] = {}
         before = set(self.subscriptions)
         self._sources = SourceSubscriptions(self, self._loop, self._receive)

@@ -280,6 +280,11 @@ def _show(difference: Difference) -> list[str]:
     if not difference.is_certain:
         lines.append('  the recording has a gap since the last reset: the earlier state of '
                      'limits, a ramp-in or histories may explain the difference')
+    for source in difference.doubtful:
+        lines.append(
+            f'  source {source!r}: several messages have one stamp and arrived at about the same '
+            'time, and the recording does not tell which of them the node used: another one than '
+            'the replay did may explain the difference; end all publishers of it but one')
     return lines
 
 

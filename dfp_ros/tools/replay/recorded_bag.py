@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from dfp_ros.core.control.decision_row import COMMANDER, PLAN, read_decision
+from dfp_ros.core.control.sample_fit import SampleFit
 from dfp_ros.core.description.joint_layout import joint_layout
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.description.sources import RECEIVE, Source
@@ -188,18 +189,22 @@ class RecordedBag:
             for source in robot.every_source.values()
             # A person need not have been there.
             if source.name in robot.sources or self._types.get(_topic(recording, source))}
+        fit = {name: SampleFit(robot, name) for name in found}
         steps = []
         for step in recording.steps:
-            decision, samples, missing = step.decision, {}, []
+            decision, samples, missing, doubtful = step.decision, {}, [], []
             for name in decision.samples:
                 times = decision.times(name)
                 assert times is not None
-                sample = found[name].find(times, decision.stamp) if name in found else None
+                sample = found[name].find(
+                    times, decision.stamp, fit[name].of(decision)) if name in found else None
                 if sample is None:
                     missing.append(name)
                 else:
                     samples[name] = sample
-            steps.append(replace(step, samples=samples, missing=tuple(missing)))
+                    doubtful += [name] if found[name].is_doubtful else []
+            steps.append(replace(
+                step, samples=samples, missing=tuple(missing), doubtful=tuple(doubtful)))
         return tuple(steps)
 
     def _find_decisions(self, node: str) -> str:
@@ -237,8 +242,11 @@ class RecordedBag:
             for time in (times.time, *(each for each, _ in times.joints))})
         static = recording.namespace + source.static_topic if (
             source.child and not source.topic.startswith('/')) else source.static_topic
+        # A robot that waits for answers is taken at its word, as the node does.
+        is_lockstep = any(step.decision.lockstep for step in recording.steps)
         read: Any = None if not source.child else TfReader(
-            source.parent, source.child, robot.readings(source.name), source.time != RECEIVE).read
+            source.parent, source.child, robot.readings(source.name), source.time != RECEIVE,
+            0.0 if is_lockstep else source.max_age * 1e9).read
         found = SampleIndex(joint_layout(robot.readings(source.name)))
         if source.picture is not None:
             pictures, spill = PictureReader(

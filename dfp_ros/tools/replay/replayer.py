@@ -54,12 +54,15 @@ class RecordedStep:
     :param row: The decision as numbers.
     :param samples: The samples that it was made from, by source.
     :param missing: Sources whose sample is not in the recording.
+    :param doubtful: Sources whose sample may be another message than the node's, with the same
+        stamp.
     """
 
     decision: RecordedDecision
     row: Row
     samples: Mapping[str, Sample]
     missing: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class Difference:
     :param recorded: Recorded value of that part.
     :param computed: Replayed value of that part.
     :param is_certain: Whether the whole past since the last reset is recorded.
+    :param doubtful: As :attr:`RecordedStep.doubtful`, of all steps since the last reset.
     """
 
     number: int
@@ -81,6 +85,7 @@ class Difference:
     recorded: Row
     computed: Row
     is_certain: bool
+    doubtful: tuple[str, ...] = ()
 
 
 def _describe_missing(step: RecordedStep) -> str:
@@ -132,6 +137,8 @@ class Replayer:
         self._number = -1
         # Whether the controller's state equals the recorded one, probably and certainly.
         self._is_known = self._is_certain = False
+        # Of the steps since the last reset.
+        self._doubtful: set[str] = set()
 
     def step(self, step: RecordedStep, following: RecordedStep | None) -> Decision | None:
         """
@@ -158,6 +165,7 @@ class Replayer:
         if self._controller is None:
             self.left_out['its settings are not in the recording'] += 1
             return None
+        self._doubtful.update(step.doubtful)
         decision = self._decide(self._controller, step, entry)
         self._prepare(self._controller, recorded, following)
         if not self._compares:
@@ -181,6 +189,8 @@ class Replayer:
         # Loops take over in order, so a loop that comes back was never the next one.
         follows = recorded.number == self._number + 1 and entry.loop >= self._loop
         self._number = recorded.number
+        if entry.step == 1:
+            self._doubtful.clear()
         self._step = self._step + 1 if follows and entry.step != 1 and self._step else entry.step
         if entry.step == 1 or not follows or self._controller is None:
             self._controller = self._make(entry.loop)
@@ -274,6 +284,6 @@ class Replayer:
                 part = slice(start, start + size)
                 return Difference(
                     recorded.number, recorded.stamp, label, step.row[part], computed[part],
-                    self._is_certain)
+                    self._is_certain, tuple(sorted(self._doubtful)))
             start += size
         raise AssertionError('every number belongs to a part')

@@ -97,7 +97,12 @@ def test_a_policy_with_other_pictures_is_refused(
     ('name: wrist', 'nme: wrist', "did you mean 'name'?"),
     ('source: arm, path: position, joints: [shoulder, elbow]', 'source: depth_camera, path: step',
      "found the source 'depth_camera', which is a camera"),
-    ('images:', 'image:', "did you mean 'images'?")])
+    ('images:', 'image:', "did you mean 'images'?"),
+    (f'  {WRIST}\n', f'  {WRIST}\n  {WRIST.replace("name: wrist", "name: front")}\n',
+     "images[1]: found the same part of source 'wrist_camera' in the same size as 'wrist', so"),
+    ('  depth_camera:', f'  front:\n    topic: wrist/image_raw\n    max_age: 0.5\n    {PICTURE}\n'
+     '    type: sensor_msgs/msg/Image\n    frame_id: front\n  depth_camera:',
+     "sources.front: its topic wrist/image_raw, which the camera 'wrist_camera' has, too")])
 def test_errors_name_the_place(tmp_path: Path, old: str, new: str, message: str) -> None:
     """Line, key and remedy, before anything of it is used."""
     with pytest.raises(DescriptionError) as caught:

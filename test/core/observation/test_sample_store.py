@@ -135,6 +135,36 @@ def test_the_newest_before_the_tick() -> None:
     assert taken(1000) == {}
 
 
+def test_a_sample_that_was_overtaken_replaces_none() -> None:
+    """Within the maximum age: an older stamp is a fault to be told, or of a clock set back."""
+    store = SampleStore(sources('a'), in_order=True)
+
+    def add(stamp: float | None, received: float) -> float:
+        store.add('a', Sample(
+            None if stamp is None else round(stamp * S), round(received * S), {}))
+        return store.samples['a'].time / S
+
+    assert add(10.0, 10.1) == 10.0
+    assert add(9.9, 10.2) == 10.0
+    assert add(10.0, 10.3) == 10.0
+    assert store.samples['a'].received == round(10.3 * S)
+    assert add(10.2, 10.4) == 10.2
+    for told in (9.3, 0.0):
+        assert add(told, 10.5) == told
+        assert add(10.2, 10.5) == 10.2
+    # The clock was set back: by more, and by less than the maximum age.
+    assert add(8.6, 9.1) == 8.6
+    assert add(9.0, 9.2) == 9.0
+    assert add(8.8, 9.0) == 9.0
+    assert add(9.01, 9.21) == 9.01
+    # What has no stamp comes in order.
+    assert add(None, 9.3) == 9.3
+    assert add(9.2, 9.4) == 9.2
+    store = store.renewed()
+    assert add(9.1, 9.5) == 9.1
+    assert add(9.0, 9.5) == 9.1
+
+
 def test_samples_that_are_no_use_any_more_are_not_kept() -> None:
     """However long a source publishes, few samples wait."""
     store = SampleStore(sources('a', sampling='before_tick'))

@@ -122,6 +122,24 @@ def test_age_is_that_of_the_oldest_link_that_moves() -> None:
     assert third.stamp == 8
 
 
+def test_a_transform_that_was_overtaken_replaces_none() -> None:
+    """As in tf2, the newest stamp of each link counts, but only within the maximum age."""
+    reader = TfReader('base', 'tool', READINGS, True, 0.2 * S)
+    now = 10 * S
+
+    def at(stamp: float, x: float) -> float | None:
+        sample = reader.read(message(transform('rail', 'tool', round(stamp * S), (x, 0, 0))), now)
+        return None if sample is None else float(pose(sample)[0][0])
+
+    assert reader.read(message(transform('base', 'rail', now)), now) is None
+    assert at(9.9, 1) == 1
+    assert at(9.89, 2) is None
+    assert at(9.91, 3) == 3
+    assert at(9.7, 4) == 4
+    now = 9 * S
+    assert at(8.99, 5) == 5
+
+
 def test_unrelated_transforms_give_no_sample() -> None:
     """Other frames, and numbers that are no transform, as tf2 leaves them out."""
     reader = TfReader('base', 'tool', READINGS, True)

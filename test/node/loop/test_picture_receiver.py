@@ -33,7 +33,7 @@ class Decoder:
         self.begun: list[bytes] = []
         self.begins, self.may_end = threading.Semaphore(0), threading.Semaphore(0)
         self.ready = threading.Semaphore(0)
-        self.receiver = PictureReceiver('it', self._read, self.ready.release)
+        self.receiver = PictureReceiver('it', self._read, self.ready.release, max_age=100)
 
     def _read(self, content: bytes, received: int) -> Sample:
         self.begun.append(content)
@@ -43,9 +43,9 @@ class Decoder:
             raise MemoryError
         return Sample(received, received, {'content': content})
 
-    def offer(self, content: bytes, episode: int = 0) -> None:
+    def offer(self, content: bytes, episode: int = 0, stamp: int | None = None) -> None:
         """Offer a message."""
-        self.receiver.offer(Arrival(content, 5, episode))
+        self.receiver.offer(Arrival(content, 5, episode, stamp))
 
     def decode(self) -> None:
         """Let one message be decoded."""
@@ -94,6 +94,26 @@ def test_a_picture_that_nobody_takes_is_replaced() -> None:
     taken = decoder.receiver.take()
     assert taken is not None
     assert taken[0].values['content'] == b'2'
+    decoder.close()
+
+
+def test_a_picture_that_was_overtaken_is_dropped() -> None:
+    """Whether the newer one waits, or is ready; each episode has its own order."""
+    decoder = Decoder()
+    decoder.offer(b'1', stamp=3)
+    decoder.offer(b'2', stamp=2)
+    decoder.decode()
+    decoder.offer(b'3', stamp=2)
+    taken = decoder.receiver.take()
+    assert taken is not None
+    assert taken[0].values['content'] == b'1'
+    for content, stamp in ((b'4', 3), (b'5', -96)):
+        decoder.offer(content, stamp=stamp)
+        decoder.decode()
+    decoder.offer(b'6', episode=1, stamp=2)
+    decoder.decode()
+    assert decoder.begun == [b'1', b'4', b'5', b'6']
+    assert (decoder.receiver.arrived, decoder.receiver.decoded) == (6, 4)
     decoder.close()
 
 

@@ -109,6 +109,14 @@ def test_pictures_are_decoded_in_another_thread(monkeypatch: pytest.MonkeyPatch)
         assert facts['source_wrist_camera_messages'] == '1'
         assert facts['source_wrist_camera_decoded'] == '1'
         assert facts['source_depth_camera_decoded'] == '0'
+        # One that it has overtaken is dropped.
+        message.header.stamp.sec -= message.header.stamp.nanosec < 10**8
+        message.header.stamp.nanosec = (message.header.stamp.nanosec - 10**8) % 10**9
+        camera.arrive(serialize_message(message))
+        receiver = camera.subscriptions.cameras['wrist_camera']
+        assert receiver.arrived == 2
+        assert receiver._newest is not None
+        assert receiver._newest.stamp == sample.stamp
 
 
 def test_pictures_of_an_earlier_episode_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:

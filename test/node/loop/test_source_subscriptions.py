@@ -13,6 +13,7 @@
 # limitations under the License.
 """Source subscriptions over real topics, with the described quality of service."""
 
+from dataclasses import replace
 from pathlib import Path
 import time
 from types import SimpleNamespace
@@ -32,6 +33,7 @@ from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.node.commanding.command_publishers import CommandPublishers
 from dfp_ros.node.loop.source_subscriptions import SourceSubscriptions
 from dfp_ros.node.ros.domain import free_domain
+from testing.fixtures.cameras import camera_robot
 from testing.fixtures.descriptions import described, GRIP, TEXT
 from testing.fixtures.people import DESCRIPTION
 from testing.processes.ros_processes import Peer
@@ -110,6 +112,28 @@ def test_two_commands_of_one_resolved_topic(
             SimpleNamespace(message_type=Float64MultiArray)] * 2)
         with pytest.raises(DescriptionError, match=r"robot.yaml:\d+: commands.second: .* 'grip'"):
             CommandPublishers(node, loop)
+        node.destroy_node()
+    finally:
+        rclpy.shutdown(context=context)
+
+
+def test_two_cameras_on_one_topic() -> None:
+    """A remapping makes one of two cameras: both would get the pictures of either."""
+    context = Context()
+    rclpy.init(
+        args=['--ros-args', '-r', 'depth/image_raw:=/wrist/image_raw'], context=context,
+        domain_id=free_domain())
+    try:
+        node = rclpy.create_node('other', context=context)
+        robot = camera_robot()
+        wrist = robot.sources['wrist_camera']
+        robot = replace(robot, sources={**robot.sources, 'depth_camera': replace(
+            wrist, name='depth_camera', topic='depth/image_raw')})
+        loop: Any = SimpleNamespace(robot=robot, is_lockstep=False)
+        with pytest.raises(DescriptionError, match=(
+                'its topic depth/image_raw is, as remapped, /wrist/image_raw, which the camera '
+                "'wrist_camera' has, too: .* topic of its own camera")):
+            SourceSubscriptions(node, loop, lambda name, sample: None)
         node.destroy_node()
     finally:
         rclpy.shutdown(context=context)

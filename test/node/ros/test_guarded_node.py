@@ -28,6 +28,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import SetParameters
 import rclpy
+from rclpy.clock import ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -136,6 +137,8 @@ def test_reports_that_fail_leave_the_robot_alone(
         spin(executor, lambda: failed)
         ticker = node._ticker
         assert ticker is not None
+        # A clock that is set back would stop the others for as long.
+        assert {timer.clock.clock_type for timer in node.timers} == {ClockType.STEADY_TIME}
         before = ticker.statistics.ticks
         spin(executor, lambda: len(failed) > 1 and ticker.statistics.ticks > before)
     finally:

@@ -38,7 +38,17 @@ from dfp_ros.resources import hash_robot
 from dfp_ros.tools.replay import main as replay
 from dfp_ros.tools.replay.main import main
 from dfp_ros.tools.replay.recorded_loop import find_policy, hash_policy, LoopError
-from testing.fixtures.bags import array, make, MS, PERIOD, START, state, TYPES, write_bag
+from testing.fixtures.bags import (
+    array,
+    make,
+    Message,
+    MS,
+    PERIOD,
+    START,
+    state,
+    TYPES,
+    write_bag,
+)
 from testing.fixtures.robot_samples import shipped_robot
 from testing.policies.small_policy import cube_spec, write_policy
 
@@ -47,12 +57,14 @@ STEPS = 12
 
 def record(
         folder: Path, status: Callable[[dict[str, Any]], Any] = lambda content: None,
-        row: Callable[[int, dict[str, np.ndarray]], Any] = lambda number, parts: None) -> Path:
+        row: Callable[[int, dict[str, np.ndarray]], Any] = lambda number, parts: None,
+        heard: Callable[[list[Message]], list[Message]] = lambda seen: seen) -> Path:
     """
     Record a node that is none, with a policy that draws noise.
 
     :param status: Changes what ``~/policy`` says.
     :param row: Changes the parts of a decision, by label.
+    :param heard: Changes which messages of the robot the recorder gets.
     """
     robot = shipped_robot()
     path = write_policy(folder / 'recorded.onnx', cube_spec(candidates=2, noise_scale=1.0))
@@ -85,7 +97,8 @@ def record(
         row(i + 1, dict(zip(
             [label for label, _ in written.parts], np.split(numbers, ends[:-1]), strict=True)))
         loop.controller.planner.prepare()
-        messages += [*seen, (at + MS, '/dfp_policy/decision', array(numbers, written.parts))]
+        messages += heard(seen)
+        messages.append((at + MS, '/dfp_policy/decision', array(numbers, written.parts)))
     return write_bag(
         folder / 'bag', messages,
         types={**TYPES, '/dfp_policy/policy': 'std_msgs/msg/String'})
@@ -101,6 +114,24 @@ def test_all_equal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_bytes(file.read_bytes()[:-1000])
     assert main([str(bag)]) == 0
     assert f'{STEPS} decisions, all equal' in capsys.readouterr().out
+
+
+def beside(seen: list[Message], value: float = 9.0) -> list[Message]:
+    """Add those of a second driver, with the same stamps; the recorder hears it first."""
+    return [*state(seen[0][0], value), *((time + MS, *rest) for time, *rest in seen)]
+
+
+def test_two_publishers_of_one_stamp(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The recorded observation tells which one the node had, or the result says that none does."""
+    assert main([str(record(tmp_path, heard=beside))]) == 0
+    assert f'{STEPS} decisions, all equal' in capsys.readouterr().out
+    (tmp_path / 'none').mkdir()
+    lost = record(tmp_path / 'none', heard=lambda seen: beside(state(seen[0][0], 8.0)))
+    assert main([str(lost)]) == 1
+    output = capsys.readouterr().out
+    assert "source 'arm': several messages have one stamp" in output
+    assert "source 'gripper'" not in output
 
 
 def set_part(label: str, value: float, only: int = 0) -> Callable[[int, dict[str, Any]], None]:

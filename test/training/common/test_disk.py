@@ -15,15 +15,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 import errno
 from pathlib import Path
 import pickle
-import resource
 import shutil
-import signal
 from types import SimpleNamespace
 from typing import Any
 
@@ -32,6 +29,7 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
+from testing.fixtures.full_disk import full  # noqa: E402
 from testing.learning.numbers_env import Numbers  # noqa: E402
 from testing.learning.small_runs import small  # noqa: E402
 from testing.learning.transitions import drawn  # noqa: E402
@@ -48,19 +46,6 @@ from training.learning.trainer import checkpoint_file  # noqa: E402
 from training.learning.trainer.run import train  # noqa: E402
 
 WORDS = 'cannot be written (File too large; '
-
-
-@contextmanager
-def full(size: int = 0) -> Iterator[None]:
-    """Let the system's own limit on a file's size stand for a disk that is full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, ignored)
 
 
 @pytest.fixture(scope='module', name='folder')

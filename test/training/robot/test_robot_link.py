@@ -24,6 +24,7 @@ import pytest
 pytest.importorskip('rclpy')
 
 import rclpy
+from rclpy.clock import ClockType
 from std_msgs.msg import String
 
 from dfp_ros.node.ros.domain import free_domain
@@ -55,6 +56,9 @@ def test_closing_while_messages_arrive_is_silent(monkeypatch: pytest.MonkeyPatch
     try:
         for number in range(6):
             link = RobotLink(_POLICY, '/marks', f'learner_{number}', domain=domain)
+            # A clock that is set back must not end its claim.
+            assert {timer.clock.clock_type for timer in link.node.timers} == {
+                ClockType.STEADY_TIME}
             # The last message may be any number of messages before the end.
             for _ in range(number % 4):
                 link.inbox.get(timeout=30)

@@ -25,12 +25,15 @@ import pytest
 pytest.importorskip('torch')
 pytest.importorskip('rclpy')
 
+from testing.fixtures.full_disk import full
 from training import learn_on_robot
+from training.common.disk import WriteError
 from training.common.files import TableError
 from training.config import TrainConfig
 from training.learn_on_robot import _lock, LOCK
+from training.learning.trainer.checkpoint import Progress
 from training.learning.trainer.continuation import ContinuationError
-from training.learning.trainer.log import read_rows
+from training.learning.trainer.log import read_rows, RunLog
 from training.robot.records import EpisodeRecord, RecordTable
 from training.robot.run_state import make_config, resumed_lengths
 from training.robot.settings import LearnerSettings
@@ -46,11 +49,40 @@ def table(folder: Path, count: int = 3) -> Path:
 
 
 def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
-    """Without the line that a killed learner did not finish."""
+    """Without the line that a killed learner did not finish, which the next one replaces."""
     path = table(tmp_path)
-    with path.open('a') as file:
-        file.write('3,1,-3')
-    assert [record.episode for record in RecordTable(path).records] == [0, 1, 2]
+    for i in (3, 4):
+        with path.open('a') as file:
+            file.write(f'{i},1,-3')
+        records = RecordTable(path)
+        assert [record.episode for record in records.records] == list(range(i))
+        records.add(EpisodeRecord(i, 1, -3.0, 5, 4, 0, 'start', 0, 0, 1.5))
+    assert RecordTable(path).records == records.records
+    assert [record.episode for record in records.records] == list(range(5))
+
+
+def test_a_full_disk_leaves_the_table_as_it_was(tmp_path: Path) -> None:
+    """The message has file and remedy; what came of the row is removed."""
+    path = table(tmp_path)
+    before, records = path.read_bytes(), RecordTable(path)
+    record = EpisodeRecord(3, 1, -3.0, 5, 4, 0, 'start', 0, 0, 1.5)
+    with full(len(before) + 9), pytest.raises(
+            WriteError, match=r'episodes\.csv: cannot be written .*unchanged; free some space'):
+        records.add(record)
+    assert path.read_bytes() == before
+    assert len(records.records) == 3
+    records.add(record)
+    assert RecordTable(path).records == records.records
+    with RunLog(tmp_path / 'run', TrainConfig(), 0) as log:
+        log.update(Progress(1), {'loss': 1.0})
+        updates = tmp_path / 'run' / 'updates.csv'
+        before = updates.read_bytes()
+        # So that its thread writes nothing meanwhile.
+        log._board.flush()
+        with full(len(before) + 9), pytest.raises(
+                WriteError, match=r'updates\.csv: cannot be written .*unchanged; free some space'):
+            log.update(Progress(2), {'loss': 1.0})
+    assert updates.read_bytes() == before
 
 
 @pytest.mark.parametrize(('old', 'new', 'message'), [

@@ -15,13 +15,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext, suppress
 import csv
 from pathlib import Path
 from types import TracebackType
 
 from torch.utils.tensorboard import SummaryWriter
 
-from training.common.files import atomic_path, read_table, TableError, write_json
+from training.common.files import append_row, atomic_path, read_table, TableError, write_json
 from training.config import TrainConfig
 from training.evaluation.evaluation import Evaluation
 from training.learning.trainer.checkpoint import Progress
@@ -57,7 +58,9 @@ class RunLog:
     def __exit__(
             self, kind: type[BaseException] | None, error: BaseException | None,
             trace: TracebackType | None) -> None:
-        self._board.close()
+        # After a full disk it may fail, too, and would hide the first error.
+        with suppress(OSError) if error is not None else nullcontext():
+            self._board.close()
 
     def update(self, progress: Progress, values: dict[str, float]) -> None:
         """Write a row of losses and other metrics of an update."""
@@ -94,11 +97,7 @@ class RunLog:
         if known and columns != known:
             # The online phase has losses that the offline phase lacks.
             _rewrite(path, columns, read_text(path))
-        with path.open('a', newline='') as file:
-            writer = csv.DictWriter(file, columns)
-            if not known:
-                writer.writeheader()
-            writer.writerow(row)
+        append_row(path, columns, row)
 
 
 def read_text(path: Path) -> list[dict[str, str]]:

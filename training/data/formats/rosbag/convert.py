@@ -221,7 +221,8 @@ def _events(
             sources.setdefault(topic, []).append((source.name, None))
             continue
         reader = TfReader(
-            source.parent, source.child, robot.readings(source.name), source.time != RECEIVE)
+            source.parent, source.child, robot.readings(source.name), source.time != RECEIVE,
+            source.max_age * 1e9)
         sources.setdefault(topic, []).append((source.name, reader.read))
         static = _resolve(options, source.static_topic)
         if bag.count(static):

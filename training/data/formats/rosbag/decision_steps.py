@@ -31,6 +31,7 @@ import numpy as np
 from dfp_ros.core.arrays import Pictures
 from dfp_ros.core.control.decision import Commanding, State
 from dfp_ros.core.control.decision_row import RecordedDecision
+from dfp_ros.core.control.sample_fit import SampleFit
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.observation.feedback import read_feedback
 from dfp_ros.core.observation.field import ObservationField
@@ -107,6 +108,7 @@ class SampledObservations:
         """Start without a sample."""
         layouts = robot.layouts
         self._samples = {name: SampleIndex(layouts.get(name)) for name in robot.sources}
+        self._fit = {name: SampleFit(robot, name) for name in robot.sources}
         self._observer = Observer(robot)
         self._measured = {
             entry.action: (ObservationField(entry.measured), _turn(entry.unit))
@@ -164,7 +166,8 @@ class SampledObservations:
         found: dict[str, Sample] = {}
         for name, seen in self._samples.items():
             times = decision.times(name)
-            sample = None if times is None else seen.find(times, decision.stamp)
+            sample = None if times is None else seen.find(
+                times, decision.stamp, self._fit[name].of(decision))
             if sample is None:
                 return found, name
             found[name] = sample

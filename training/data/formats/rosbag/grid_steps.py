@@ -58,7 +58,7 @@ def grid_steps(
     :param period: Control period in ns.
     :raises DataError: If there are more steps than any robot makes.
     """
-    store = SampleStore(robot.sources)
+    store = SampleStore(robot.sources, in_order=True)
     observer = Observer(robot)
     commands: dict[str, deque[tuple[int, Any]]] = {
         topic.name: deque() for topic in robot.commands}
