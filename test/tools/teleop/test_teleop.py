@@ -50,7 +50,7 @@ from dfp_ros.tools.teleop.joystick import read_stick
 from dfp_ros.tools.teleop.person_topics import PersonTopics
 from testing import ROOT
 from testing.fixtures.people import meaning, taken_over
-from testing.processes.policy_cell import Cell
+from testing.processes.policy_cell import Cell, CommonNode
 from testing.processes.ros_processes import in_domain, NodeProcess, Peer
 
 SHIPPED = ('ur5e_cube', 'ur5e_cube_visual', 'ur5e_scene', 'panda_lift', 'panda_joint')
@@ -259,9 +259,16 @@ def small_policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_policy(tmp_path_factory.mktemp('policy') / 'small.onnx')
 
 
-def test_by_keyboard(policy: Path) -> None:
+@pytest.fixture(name='deciding', scope='module')
+def deciding_node(policy: Path) -> Iterator[CommonNode]:
+    """Have a policy node that publishes its decisions."""
+    with CommonNode(policy, publish_decisions='true') as node:
+        yield node
+
+
+def test_by_keyboard(deciding: CommonNode) -> None:
     """Keys move the robot, silence gives it back."""
-    with Cell(policy, publish_decisions='true') as cell:
+    with Cell(deciding) as cell:
         driven = Driven(cell)
         driven.wait_for(Commanding.POLICY)
         keyboard = subprocess.Popen(
@@ -295,9 +302,9 @@ def test_by_keyboard(policy: Path) -> None:
         assert 'given back' in output
 
 
-def test_by_joystick(policy: Path) -> None:
+def test_by_joystick(deciding: CommonNode) -> None:
     """A button is held, and an axis moved."""
-    with Cell(policy, publish_decisions='true') as cell, NodeProcess(
+    with Cell(deciding) as cell, NodeProcess(
             'dfp_ros.tools.teleop.joystick', cell.domain, '--ros-args',
             '-p', 'robot:=ur5e_cube') as joystick:
         driven = Driven(cell)
