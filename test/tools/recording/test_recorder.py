@@ -184,9 +184,14 @@ def test_marks_of_two_programs(tmp_path: Path) -> None:
         assert 'failure comes without an episode that has started, and is' in process.output
         assert 'judged wrongly' not in process.output
         mark(0, 'start')
-        mark(1, 'start')
+
+        def is_named() -> bool:
+            # The name of a node may be discovered after its publishers.
+            mark(1, 'start')
+            return '/peer publish marks: if more than one of them sends marks, ' in process.output
+
+        peer.wait_for(is_named, 30.0)
         assert 'start comes within an episode, which has no end and is dropped; ' in process.output
-        assert '/peer publish marks: if more than one of them sends marks, ' in process.output
 
 
 def test_ends_after_so_many_episodes(tmp_path: Path) -> None:
