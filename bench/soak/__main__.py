@@ -45,7 +45,7 @@ import numpy as np
 from std_msgs.msg import Float64MultiArray
 from tqdm import tqdm
 
-from bench.common.arguments import amount, output, whole
+from bench.common.arguments import amount, count, output, whole
 from bench.common.machine import finish
 from bench.common.process import busy_seconds, counts, is_real_time, REAL_TIME
 from bench.soak.faults import SoakFaults
@@ -60,7 +60,8 @@ from testing.policies.slow_policy import LOOP
 _TICK = 0.01  # s
 _LONGEST = 300
 # Number of faults that repeats some even if others take longer than an interval.
-_FEWEST = 25
+# Due faults, of which long ones delay some beyond the end, and faults that there are.
+_FEWEST_DUE, _FEWEST = 25, 20
 
 
 class Watch:
@@ -153,12 +154,13 @@ class Soak:
         self._watch = watch
         self._happening = SoakFaults(cell, folder)
 
-    def run(self, minutes: float, interval: float, warm_up: int) -> None:
+    def run(self, minutes: float, interval: float, most: int, warm_up: int) -> None:
         """
         Inject one fault after the other.
 
         :param minutes: Duration after the warm-up.
         :param interval: Seconds between faults; a longer fault delays the following ones.
+        :param most: Number of faults after the warm-up that end it early.
         :param warm_up: Rounds of the warm-up, without pauses.
         :raises TimeoutError: If the robot does not move again.
         """
@@ -170,6 +172,8 @@ class Soak:
             begun = self._watch.now
             end = begun + 60 * minutes
             for number, fault in enumerate(itertools.cycle(names)):
+                if number == most:
+                    return
                 due = begun + (number + 0.5) * interval
                 # The last one must end in time.
                 if max(due, self._watch.now) > end - interval / 2:
@@ -206,14 +210,15 @@ class Soak:
 
 
 def soak(
-        robot: FaultRobot, minutes: float, interval: float, warm_up: int, every: float,
-        fifo: bool, keep: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        robot: FaultRobot, minutes: float, interval: float, most: int, warm_up: int,
+        every: float, fifo: bool, keep: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """
     Run a node, and inject faults repeatedly.
 
     :param robot: The robot; its policies must tick at the rate of the soak.
     :param minutes: Duration after the warm-up.
     :param interval: Seconds between two faults.
+    :param most: Number of faults after the warm-up that end it early.
     :param warm_up: Rounds of the warm-up.
     :param every: Sampling interval in s.
     :param fifo: Whether the node requests real-time priority.
@@ -232,7 +237,7 @@ def soak(
             with Witness() as witness, Watch(cell, every) as watch:
                 made = Soak(cell, Path(name), watch)
                 try:
-                    made.run(minutes, interval, warm_up)
+                    made.run(minutes, interval, most, warm_up)
                 except TimeoutError as error:
                     made.faults[-1]['failed'] += f'; then it did not move again: {error}'
                 # Ticks missed during the shutdown are not the node's.
@@ -257,6 +262,9 @@ def main() -> int:
     made.add_argument('--minutes', type=amount, default=60.0)
     made.add_argument('--interval', type=amount, default=60.0, help='seconds between two faults')
     made.add_argument(
+        '--faults', type=count, default=1_000_000,
+        help='faults after the warm-up that end it before --minutes')
+    made.add_argument(
         '--warm-up', type=whole, default=3, help='rounds of all faults before, without pauses')
     made.add_argument('--every', type=amount, default=5.0, help='seconds between two samples')
     made.add_argument(
@@ -268,10 +276,13 @@ def main() -> int:
     made.add_argument('--json', type=output, help='write the results to this JSON file')
     made.add_argument('--png', type=output, help='write the figure to this file')
     asked = made.parse_args()
-    if 60 * asked.minutes / asked.interval < _FEWEST:
+    if 60 * asked.minutes / asked.interval < _FEWEST_DUE:
         made.error(
             f'--minutes: found {asked.minutes:g} with a fault every {asked.interval:g} s, '
-            f'expected at least {_FEWEST * asked.interval / 60:g}, which repeats some faults')
+            f'expected at least {_FEWEST_DUE * asked.interval / 60:g}, which repeats some faults')
+    if asked.faults < _FEWEST:
+        made.error(
+            f'--faults: found {asked.faults}, expected at least {_FEWEST}, which repeats some')
     found = next(robot for robot in ROBOTS if robot.name == asked.robot)
     robot = replace(found, spec=replace(found.spec, period=_TICK))
 
@@ -283,7 +294,8 @@ def main() -> int:
 
     faulthandler.enable()
     row = soak(
-        robot, asked.minutes, asked.interval, asked.warm_up, asked.every, asked.fifo, keep)
+        robot, asked.minutes, asked.interval, asked.faults, asked.warm_up, asked.every, asked.fifo,
+        keep)
     return 1 if row['verdict']['wrong'] else 0
 
 

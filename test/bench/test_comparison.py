@@ -79,7 +79,7 @@ def test_costs_of_a_method_that_improves_and_of_one_that_does_not(
     monkeypatch.setattr(cost, 'METHODS', {
         name: METHODS[name] for name in ('dfp-frozen', 'cloning')})
     monkeypatch.setattr(cost, 'TURNS', 1)
-    found = cost.costs(8, 20)
+    found = cost.costs(2, 20)
     frozen, cloning = found['dfp-frozen'], found['cloning']
     assert 'improving_ms' not in cloning
     assert cloning['run_seconds'] == pytest.approx(100 * cloning['update_ms'])

@@ -31,6 +31,7 @@ from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Float64MultiArray
+from std_srvs.srv import Trigger
 
 from dfp_ros.node.ros.domain import free_domain
 from testing import ROOT
@@ -38,6 +39,57 @@ from testing.fixtures.robot_samples import rest_messages
 from testing.processes.ros_processes import NodeProcess, Peer
 
 SHIPPED = ROOT / 'config' / 'ur5e_cube.yaml'
+
+
+# Wall time in s between two messages of a source, without and with a clock, whose steps have to be
+# short for a time that runs fast.
+_PERIOD, _CLOCK_PERIOD = 0.02, 0.01
+# Simulated time in s at which a node starts.
+_BEGIN = 1000.0
+#: Parameters for a busy machine, where answers and files take longer than a node accepts.
+PATIENT: dict[str, Any] = {'latency_share': 10.0, 'load_timeout': 120.0}
+
+
+class CommonNode:
+    """
+    Policy node for several cells, one after the other.
+
+    Each cell has a robot and a peer of its own. It leaves the node active with its policy, and
+    the robot is released for the next one; after a cell that failed, that has a new node. At the
+    end the node must exit normally.
+
+    :param policy: The policy file.
+    :param parameters: Additional parameters of the node.
+
+    :ivar domain: ROS domain of the node.
+    :ivar time: Simulated time in s at which the next cell begins.
+    """
+
+    def __init__(self, policy: Path, **parameters: Any) -> None:
+        """Start nothing yet."""
+        self.domain, self.time = 0, _BEGIN
+        self._arguments = [*arguments(policy, **{**PATIENT, **parameters})]
+        self._process: NodeProcess | None = None
+
+    def __enter__(self) -> CommonNode:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is None or self._process.process.poll() is not None:
+            return
+        with self._process:
+            assert self._process.stop() == 0, self._process.output
+            self._process.recall()
+            assert 'Traceback' not in self._process.output
+
+    def started(self) -> NodeProcess:
+        """Return the node, a new one if none runs, with what it says from now on."""
+        if self._process is None or self._process.process.poll() is not None:
+            self.domain, self.time = free_domain(), _BEGIN
+            self._process = NodeProcess(
+                'dfp_ros.policy_node', self.domain, '--ros-args', *self._arguments)
+        self._process.forget()
+        return self._process
 
 
 class Counts(NamedTuple):
@@ -52,29 +104,32 @@ class Cell:
     """
     Policy node in a process, a robot at rest that publishes, and subscriptions to all commands.
 
-    :param policy: The policy file.
+    :param policy: The policy file, or a node with one that several cells share.
     :param pace: Ratio of simulated to real time; 0 for a cell in real time.
     :param prefix: Command that runs the node's process.
     :param parameters: Additional parameters of the node.
     """
 
     def __init__(
-            self, policy: Path, pace: float = 0, prefix: Sequence[str] = (),
+            self, policy: Path | CommonNode, pace: float = 0, prefix: Sequence[str] = (),
             **parameters: Any) -> None:
-        """Start the node, and publish from a thread at 100 Hz."""
-        # Beside other work an answer may take longer than a node accepts by default.
-        parameters.setdefault('latency_share', 10.0)
-        # Files are read with what others leave of the processors, which may be next to nothing.
-        parameters.setdefault('load_timeout', 120.0)
+        """Start the node, and publish from a thread at 50 Hz, in simulated time at 100 Hz."""
         self.pace = pace
         #: Simulated time in s, and the offset by which the robot's clock is set back.
-        self.time, self.set_back = 1000.0, 0.0
-        if pace:
-            parameters['use_sim_time'] = 'true'
-        self.domain = free_domain()
-        self.process = NodeProcess(
-            'dfp_ros.policy_node', self.domain, '--ros-args', *arguments(policy, **parameters),
-            prefix=prefix)
+        self.time, self.set_back = _BEGIN, 0.0
+        self._common = policy if isinstance(policy, CommonNode) else None
+        if isinstance(policy, CommonNode):
+            assert not prefix
+            assert not parameters, 'a node that is shared has its own'
+            self.process = policy.started()
+            self.domain, self.time = policy.domain, policy.time
+        else:
+            if pace:
+                parameters['use_sim_time'] = 'true'
+            self.domain = free_domain()
+            self.process = NodeProcess(
+                'dfp_ros.policy_node', self.domain, '--ros-args',
+                *arguments(policy, **{**PATIENT, **parameters}), prefix=prefix)
         self.peer = Peer(self.domain)
         self.twists: list[TwistStamped] = self.peer.collect(TwistStamped, 'twist_command')
         self.grips: list[Float64MultiArray] = self.peer.collect(
@@ -95,11 +150,24 @@ class Cell:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.process.leave()
-        self._ended.set()
-        self._thread.join()
-        self.peer.__exit__()
+    def __exit__(self, *fault: object) -> None:
+        try:
+            if self._common and not any(fault):
+                self.silent, self.pace = set(), float(bool(self.pace))
+                self.peer.call(Trigger, 'dfp_policy/resume')
+                self.wait_for_motion()
+            else:
+                self.process.leave()
+        except TimeoutError:
+            self.process.leave()
+            raise
+        finally:
+            self._ended.set()
+            self._thread.join()
+            self.peer.__exit__()
+            if self._common:
+                # Old samples of one robot and new ones of the next are apart.
+                self._common.time = self.time + 1.0
 
     def now(self) -> Any:
         """Return the stamp for a message."""
@@ -113,8 +181,8 @@ class Cell:
             self._publishers[topic].publish(message)
 
     def _publish(self) -> None:
-        while not self._ended.wait(0.01):
-            self.time += 0.01 * self.pace
+        while not self._ended.wait(_CLOCK_PERIOD if self.pace else _PERIOD):
+            self.time += _CLOCK_PERIOD * self.pace
             if self._clock:
                 self._clock.publish(Clock(clock=self.now()))
             messages = rest_messages(self.now())
@@ -182,8 +250,6 @@ class Cell:
             typed = ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=value)
         elif isinstance(value, str):
             typed = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=value)
-        elif isinstance(value, bool):
-            typed = ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=value)
         elif isinstance(value, int):
             typed = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=value)
         else:

@@ -18,12 +18,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 import contextlib
 import os
+from pathlib import Path
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from typing import Any
+from unittest.mock import patch
 
 from rcl_interfaces.srv import GetParameters
 import rclpy
@@ -31,7 +34,11 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 from dfp_ros.node.ros.dds_transport import choose_transport
+from dfp_ros.node.ros.domain import free_domain
 from testing import ROOT
+
+# Bytes of an endless input that are some.
+_READ = 50_000
 
 
 def in_domain(domain: int) -> dict[str, str]:
@@ -44,6 +51,29 @@ def in_domain(domain: int) -> dict[str, str]:
     return variables
 
 
+def status_of(main: Callable[[list[str]], int], *words: str, longest: float = 60.0) -> int:
+    """
+    Call the main function of a node that ends by itself, in a domain of its own.
+
+    That takes less time than another process.
+
+    :param main: The function.
+    :param words: Its command line.
+    :param longest: Time in s after which it is interrupted.
+    :return: Its exit status.
+    """
+    timer = threading.Timer(longest, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        with patch.dict(os.environ, in_domain(free_domain())):
+            return main([*words])
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 1
+    finally:
+        timer.cancel()
+        timer.join()
+
+
 class NodeProcess:
     """
     Python module run as a process in a separate ROS domain.
@@ -52,17 +82,19 @@ class NodeProcess:
     :param domain: ROS domain.
     :param arguments: Its arguments.
     :param prefix: Command that runs it, with its arguments.
+    :param stdin: Its standard input, a file or one of those of :mod:`subprocess`.
     :param environment: Environment variables to add; None removes one.
     """
 
     def __init__(
             self, module: str, domain: int, *arguments: str, prefix: Sequence[str] = (),
-            **environment: str | None) -> None:
+            stdin: Any = subprocess.DEVNULL, **environment: str | None) -> None:
         """Start the process."""
         variables: dict[str, str | None] = {**in_domain(domain), **environment}
         self._output = tempfile.TemporaryFile()
+        self._said = 0
         self.process = subprocess.Popen(
-            [*prefix, sys.executable, '-m', module, *arguments], stdin=subprocess.DEVNULL,
+            [*prefix, sys.executable, '-m', module, *arguments], stdin=stdin,
             stdout=self._output, stderr=subprocess.STDOUT,
             env={name: value for name, value in variables.items() if value is not None})
 
@@ -89,9 +121,17 @@ class NodeProcess:
 
     @property
     def output(self) -> str:
-        """Return its output so far."""
+        """Return its output so far, without what was forgotten."""
         self._output.flush()
-        return os.pread(self._output.fileno(), 1 << 20, 0).decode(errors='replace')
+        return os.pread(self._output.fileno(), 1 << 20, self._said).decode(errors='replace')
+
+    def forget(self) -> None:
+        """Leave what it has said so far out of :attr:`output`."""
+        self._said = os.fstat(self._output.fileno()).st_size
+
+    def recall(self) -> None:
+        """Have all that it has said in :attr:`output`."""
+        self._said = 0
 
     def wait(self, timeout: float = 240.0) -> int:
         """
@@ -103,6 +143,29 @@ class NodeProcess:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired as error:
             raise TimeoutError(f'{error}; its output:\n{self.output}') from None
+
+    def wait_until_it_reads(self, said: str, timeout: float = 120.0) -> None:
+        """
+        Wait until it has read some of an endless input.
+
+        :param said: What it prints before.
+        :raises TimeoutError: If it does not, with its output.
+        """
+        deadline = time.monotonic() + timeout
+
+        def wait_for(condition: Callable[[], object]) -> None:
+            while not condition():
+                if time.monotonic() > deadline or self.process.poll() is not None:
+                    raise TimeoutError(f'it does not read; its output:\n{self.output}')
+                time.sleep(0.02)
+
+        def count() -> int:
+            text = Path(f'/proc/{self.process.pid}/io').read_text()
+            return int(text.split('rchar: ')[1].split()[0])
+
+        wait_for(lambda: said in self.output)
+        begun = count()
+        wait_for(lambda: count() > begun + _READ)
 
     def stop(self, number: int = signal.SIGINT, timeout: float = 120.0) -> int:
         """Send a signal and wait for the end."""

@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 import signal
 import time
@@ -27,7 +28,7 @@ from lifecycle_msgs.msg import Transition
 
 from testing.fixtures.robot_samples import rest_messages
 from testing.policies.small_policy import write_policy
-from testing.processes.policy_cell import Cell, speed
+from testing.processes.policy_cell import Cell, CommonNode, speed
 
 _TICK = 0.05  # s
 # Shorter than the claim to the robot lasts, after which it would begin again.
@@ -40,10 +41,25 @@ def policy_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_policy(tmp_path_factory.mktemp('policy') / 'small.onnx')
 
 
+@pytest.fixture(name='running', scope='module')
+def running_node(policy: Path) -> Iterator[CommonNode]:
+    """Have a node in real time."""
+    with CommonNode(policy) as node:
+        yield node
+
+
+@pytest.fixture(name='simulated', scope='module')
+def simulated_node(policy: Path) -> Iterator[CommonNode]:
+    """Have a node in simulated time."""
+    with CommonNode(policy, use_sim_time='true') as node:
+        yield node
+
+
 @pytest.mark.parametrize('is_robot_silent', [True, False])
-def test_a_paused_process_does_not_act_on_old_samples(policy: Path, is_robot_silent: bool) -> None:
+def test_a_paused_process_does_not_act_on_old_samples(
+        running: CommonNode, is_robot_silent: bool) -> None:
     """Without new samples its first command is a stop, and missed ticks are not made up for."""
-    with Cell(policy) as cell:
+    with Cell(running) as cell:
         cell.wait_for_motion()
         before = cell.counts()
         cell.process.process.send_signal(signal.SIGSTOP)
@@ -64,12 +80,11 @@ def test_a_paused_process_does_not_act_on_old_samples(policy: Path, is_robot_sil
         assert missed >= pause / _TICK - 2
         # As many deadlines as there were, so nothing was made up for.
         assert abs(ticks + missed - (after.time - before.time) / _TICK) <= 2
-        cell.end()
 
 
-def test_a_simulation_that_is_paused(policy: Path) -> None:
+def test_a_simulation_that_is_paused(simulated: CommonNode) -> None:
     """The robot is held while time stands still, then continues; slow time is no pause."""
-    with Cell(policy, pace=0.2) as cell:
+    with Cell(simulated, pace=0.2) as cell:
         cell.wait_for_motion()
         cell.pace = 1e-12
         cell.wait_for_stop()
@@ -86,15 +101,14 @@ def test_a_simulation_that_is_paused(policy: Path) -> None:
         cell.peer.wait_for(lambda: cell.time > begin + 1.2 * _TICK)
         assert cell.twists
         assert all(speed(twist) > 0 for twist in cell.twists)
-        cell.end()
 
 
 @pytest.mark.parametrize('is_ticking', [False, True])
 def test_a_policy_that_is_set_while_the_simulation_is_paused(
-        policy: Path, tmp_path: Path, is_ticking: bool) -> None:
+        simulated: CommonNode, policy: Path, tmp_path: Path, is_ticking: bool) -> None:
     """The answer waits for no tick, and the policy is there once time continues."""
     other = write_policy(tmp_path / 'other.onnx', seed=5)
-    with Cell(policy, pace=1.0) as cell:
+    with Cell(simulated, pace=1.0) as cell:
         cell.wait_for_motion()
         # A tick takes 50 s on the wall, or comes never.
         cell.pace = 1e-3 if is_ticking else 1e-12
@@ -111,12 +125,13 @@ def test_a_policy_that_is_set_while_the_simulation_is_paused(
         assert is_ticking or speed(cell.twists[-1]) == 0
         cell.pace = 1.0
         cell.wait_for_motion()
-        cell.end()
+        assert cell.set('policy', str(policy)) == (True, '')
+        cell.peer.wait_for(lambda: f'({policy}, sha256 ' in cell.process.output, 30.0)
 
 
-def test_two_simulations_that_are_paused(policy: Path) -> None:
+def test_two_simulations_that_are_paused(simulated: CommonNode) -> None:
     """Time that goes back and forth by less than a tick makes no tick due: the robot is held."""
-    with Cell(policy, pace=1.0) as cell:
+    with Cell(simulated, pace=1.0) as cell:
         cell.wait_for_motion()
         cell.pace = 1e-12
         begin = cell.time
@@ -131,13 +146,13 @@ def test_two_simulations_that_are_paused(policy: Path) -> None:
             lambda: 'holding: simulated time has stood still for' in cell.process.output)
         cell.pace = 1.0
         cell.wait_for_motion()
-        cell.end()
 
 
 @pytest.mark.parametrize('is_simulated', [True, False])
-def test_the_clock_is_not_exchanged_under_way(policy: Path, is_simulated: bool) -> None:
+def test_the_clock_is_not_exchanged_under_way(
+        running: CommonNode, simulated: CommonNode, is_simulated: bool) -> None:
     """Ticks by one clock and samples by another: a silent source would never be too old."""
-    with Cell(policy, pace=float(is_simulated)) as cell:
+    with Cell(simulated if is_simulated else running, pace=float(is_simulated)) as cell:
         cell.wait_for_motion()
         is_taken, reason = cell.set('use_sim_time', not is_simulated)
         assert not is_taken
@@ -149,7 +164,6 @@ def test_the_clock_is_not_exchanged_under_way(policy: Path, is_simulated: bool) 
         assert cell.set('use_sim_time', is_simulated) == (True, '')
         assert cell.change(Transition.TRANSITION_ACTIVATE)
         cell.wait_for_motion()
-        cell.end()
 
 
 def test_a_simulation_that_never_starts(policy: Path) -> None:
@@ -162,9 +176,9 @@ def test_a_simulation_that_never_starts(policy: Path) -> None:
         cell.end()
 
 
-def test_a_simulation_that_leaps(policy: Path) -> None:
+def test_a_simulation_that_leaps(simulated: CommonNode) -> None:
     """Deadlines that time leaps over are missed, and not made up for."""
-    with Cell(policy, pace=1.0) as cell:
+    with Cell(simulated, pace=1.0) as cell:
         cell.wait_for_motion()
         before = cell.counts()
         cell.time += _PAUSE
@@ -173,4 +187,3 @@ def test_a_simulation_that_leaps(policy: Path) -> None:
         assert missed >= _PAUSE / _TICK - 2
         assert abs(ticks + missed - (after.time - before.time) / _TICK) <= 2
         cell.wait_for_motion()
-        cell.end()

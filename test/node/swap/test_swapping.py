@@ -573,7 +573,7 @@ def test_many_swaps_cost_no_ticks_and_no_memory(files: dict[str, Path]) -> None:
                     name = ('first', 'second')[i % 2] if kind == 'swaps' else 'none'
                     accepted, _ = cell.set('policy', str(files['first'].parent / f'{name}.onnx'))
                     assert accepted == (kind == 'swaps')
-                cell.report() if i % 10 == 0 else cell.wait_for_motion()
+                cell.report() if i % 16 == 0 else cell.wait_for_motion()
             _, after = cell.report()
             missed.append(int(after['run_missed_ticks']) - int(before['run_missed_ticks']))
             memory.append(resident(cell))

@@ -57,7 +57,7 @@ def describe(context: Any, namespace: str) -> str:
     node = rclpy.create_node('dfp_describe', namespace=namespace, context=context)
     listener = RobotListener(node)
     try:
-        return write_scaffold(listener.listen(3.0), 'robot')
+        return write_scaffold(listener.listen(1.0), 'robot')
     finally:
         listener.close()
         node.destroy_node()

@@ -36,10 +36,12 @@ from lifecycle_msgs.msg import Transition
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
+from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.node.ros.late_answers import answer_later, Later
 from dfp_ros.node.ros.qos import SENSOR_QOS, STATUS_QOS
-from testing.processes.policy_cell import arguments, Cell, speed
-from testing.processes.ros_processes import NodeProcess
+from dfp_ros.tools.episodes.main import main
+from testing.processes.policy_cell import arguments, Cell, CommonNode, speed
+from testing.processes.ros_processes import NodeProcess, status_of
 
 MANAGER = 'dfp_ros.tools.episodes.main'
 # Runs a command in a terminal, whose keys are what is written to a named pipe.
@@ -187,9 +189,9 @@ def require_rest(cell: Cell) -> None:
 
 
 @contextlib.contextmanager
-def managed(policy: Path, kind: type[Cell] = Cell, **parameters: Any) -> Iterator[Managed]:
+def managed(policy: Path | CommonNode, **parameters: Any) -> Iterator[Managed]:
     """Run a cell with a manager."""
-    with kind(policy) as cell:
+    with Cell(policy) as cell:
         cell.wait_for_motion()
         found = Managed(cell, **parameters)
         with found.process:
@@ -203,9 +205,16 @@ def policy_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_policy(tmp_path_factory.mktemp('policy') / 'small.onnx', gain=0.7)
 
 
-def test_a_person_runs_episodes_by_services_and_marks(policy: Path) -> None:
+@pytest.fixture(name='running', scope='module')
+def running_node(policy: Path) -> Iterator[CommonNode]:
+    """Have a policy node for all tests that leave it as it was."""
+    with CommonNode(policy) as node:
+        yield node
+
+
+def test_a_person_runs_episodes_by_services_and_marks(running: CommonNode) -> None:
     """The robot is held before, between and after; a late mark changes nothing."""
-    with managed(policy, time_limit=4.0) as cell:
+    with managed(running, time_limit=4.0) as cell:
         cell.wait_for('resetting', 'a person resets the scene')
         cell.cell.wait_for_stop()
         answer = cell.call('success')
@@ -250,11 +259,11 @@ def test_a_person_runs_episodes_by_services_and_marks(policy: Path) -> None:
         assert 'Traceback' not in output
 
 
-def test_keys_in_a_terminal(policy: Path, tmp_path: Path) -> None:
+def test_keys_in_a_terminal(running: CommonNode, tmp_path: Path) -> None:
     """They do what the services do; Ctrl-C stops the robot, and the terminal is as before."""
     pipe = tmp_path / 'keys'
     os.mkfifo(pipe)
-    with Cell(policy) as cell:
+    with Cell(running) as cell:
         cell.wait_for_motion()
         manager = Managed(cell, (sys.executable, '-c', TERMINAL, str(pipe)))
         keys = os.open(pipe, os.O_RDWR)
@@ -278,13 +287,13 @@ def test_keys_in_a_terminal(policy: Path, tmp_path: Path) -> None:
         os.close(keys)
 
 
-def test_a_success_predicate_and_a_reset_service(policy: Path, tmp_path: Path) -> None:
+def test_a_success_predicate_and_a_reset_service(running: CommonNode, tmp_path: Path) -> None:
     """Episodes follow each other by themselves; a silent source is no success."""
     file = tmp_path / 'success.yaml'
     file.write_text(
         'hold: 0.3\nall:\n'
         '  - {field: cube_0_position, element: z, above: 1.0, unit: 0.1 m}\n')
-    with LiftedCell(policy) as cell:
+    with LiftedCell(running) as cell:
         cell.wait_for_motion()
         scene = Scene(cell)
         scene.refusals = ['jammed']
@@ -318,9 +327,9 @@ def test_a_success_predicate_and_a_reset_service(policy: Path, tmp_path: Path) -
         assert manager.heard[:4] == ['start', 'success', 'start', 'success']
 
 
-def test_a_reset_service_that_hangs_is_left_to_a_person(policy: Path) -> None:
+def test_a_reset_service_that_hangs_is_left_to_a_person(running: CommonNode) -> None:
     """Nothing starts, the robot is held, and its late answer does not count."""
-    with Cell(policy) as cell:
+    with Cell(running) as cell:
         cell.wait_for_motion()
         scene = Scene(cell)
         scene.hangs = True
@@ -338,9 +347,9 @@ def test_a_reset_service_that_hangs_is_left_to_a_person(policy: Path) -> None:
             manager.process.leave()
 
 
-def test_others_command_the_robot_during_a_reset(policy: Path) -> None:
+def test_others_command_the_robot_during_a_reset(running: CommonNode) -> None:
     """With release, the policy node is inactive then, also if the service refuses."""
-    with Cell(policy) as cell:
+    with Cell(running) as cell:
         cell.wait_for_motion()
         scene = Scene(cell)
         scene.refusals = ['jammed']
@@ -359,9 +368,9 @@ def test_others_command_the_robot_during_a_reset(policy: Path) -> None:
             manager.process.leave()
 
 
-def test_a_stop_by_a_person_is_never_resumed_unasked(policy: Path) -> None:
+def test_a_stop_by_a_person_is_never_resumed_unasked(running: CommonNode) -> None:
     """During an episode and between two, although episodes start by themselves."""
-    with Cell(policy) as cell:
+    with Cell(running) as cell:
         cell.wait_for_motion()
         scene = Scene(cell)
         manager = Managed(
@@ -393,9 +402,9 @@ def test_a_stop_by_a_person_is_never_resumed_unasked(policy: Path) -> None:
             manager.process.leave()
 
 
-def test_a_robot_that_is_resumed_between_episodes_is_stopped_again(policy: Path) -> None:
+def test_a_robot_that_is_resumed_between_episodes_is_stopped_again(running: CommonNode) -> None:
     """It runs only in an episode."""
-    with managed(policy) as cell:
+    with managed(running) as cell:
         cell.wait_for('resetting')
         cell.cell.wait_for_stop()
         assert cell.peer.call(Trigger, 'dfp_policy/resume').success
@@ -433,9 +442,9 @@ def test_a_policy_node_that_is_killed_and_started_again(policy: Path) -> None:
             cell.wait_for('waiting')
 
 
-def test_a_policy_node_that_is_not_active(policy: Path) -> None:
+def test_a_policy_node_that_is_not_active(running: CommonNode) -> None:
     """The state says so, and nothing starts."""
-    with managed(policy, auto_start='true') as cell:
+    with managed(running, auto_start='true') as cell:
         cell.wait_for('resetting')
         assert cell.cell.change(Transition.TRANSITION_DEACTIVATE)
         cell.wait_for('waiting', 'is not active; activate it')
@@ -447,9 +456,9 @@ def test_a_policy_node_that_is_not_active(policy: Path) -> None:
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_the_robot_first(policy: Path, number: int) -> None:
+def test_a_signal_stops_the_robot_first(running: CommonNode, number: int) -> None:
     """The episode is abandoned, without a mark."""
-    with managed(policy) as cell:
+    with managed(running) as cell:
         cell.wait_for('resetting')
         cell.run()
         assert cell.process.stop(number) == 0
@@ -461,9 +470,9 @@ def test_a_signal_stops_the_robot_first(policy: Path, number: int) -> None:
         assert cell.heard == ['start']
 
 
-def test_a_manager_that_is_suspended_stops_the_robot_first(policy: Path) -> None:
+def test_a_manager_that_is_suspended_stops_the_robot_first(running: CommonNode) -> None:
     """As with Ctrl-Z; it goes on afterwards."""
-    with managed(policy) as cell:
+    with managed(running) as cell:
         cell.wait_for('resetting')
         cell.run()
         cell.process.process.send_signal(signal.SIGTSTP)
@@ -478,9 +487,9 @@ def test_a_manager_that_is_suspended_stops_the_robot_first(policy: Path) -> None
         assert cell.states[-1]['episode'] == 2
 
 
-def test_a_second_manager_is_refused(policy: Path) -> None:
+def test_a_second_manager_is_refused(running: CommonNode, tmp_path: Path) -> None:
     """The first one goes on; one that stood still meanwhile ends without a command."""
-    with managed(policy) as cell:
+    with managed(running) as cell:
         cell.wait_for('resetting')
         cell.run()
         with NodeProcess(
@@ -490,7 +499,7 @@ def test_a_second_manager_is_refused(policy: Path) -> None:
             assert 'runs the episodes of dfp_policy already' in second.output
         with NodeProcess(
                 'dfp_ros.tools.evaluation.main', cell.cell.domain, '--out',
-                str(policy.with_name('result.json'))) as evaluation:
+                str(tmp_path / 'result.json')) as evaluation:
             assert evaluation.wait() == 2
             assert "runs the episodes of 'dfp_policy'; end it first" in evaluation.output
         assert cell.state == 'running'
@@ -510,9 +519,9 @@ def test_a_second_manager_is_refused(policy: Path) -> None:
 
 
 @pytest.mark.parametrize('kind', ['marks', 'bool'])
-def test_another_program_judges(policy: Path, kind: str) -> None:
+def test_another_program_judges(running: CommonNode, kind: str) -> None:
     """What it says after the end, or still says of the last episode, changes nothing."""
-    with managed(policy, judge='judge', judge_type=kind) as cell:
+    with managed(running, judge='judge', judge_type=kind) as cell:
         good: Any = String(data='success') if kind == 'marks' else Bool(data=True)
         cell.wait_for('resetting')
         cell.publish('judge', good)
@@ -551,9 +560,9 @@ def test_another_program_judges(policy: Path, kind: str) -> None:
         assert 'the judge (judge)' in cell.process.output
 
 
-def test_marks_of_another_are_followed(policy: Path) -> None:
+def test_marks_of_another_are_followed(running: CommonNode) -> None:
     """Nothing is called: the robot runs on."""
-    with managed(policy, follow='true') as cell:
+    with managed(running, follow='true') as cell:
         cell.wait_for('ready', 'follows marks')
         for mark, state in (
                 ('start', 'running'), ('success', 'success'), ('start', 'running'),
@@ -579,20 +588,19 @@ def test_marks_of_another_are_followed(policy: Path) -> None:
     ({'reset_service': 'episode_manager/start'}, 'a service of /episode_manager, which resets'),
     ({'policy_node': 'episode_manager'}, "found 'episode_manager', which is this node itself"),
     ({'time_limt': 3.0}, "did you mean 'time_limit'?")])
-def test_wrong_parameters(parameters: dict[str, Any], message: str) -> None:
+def test_wrong_parameters(
+        parameters: dict[str, Any], message: str, capfd: pytest.CaptureFixture[str]) -> None:
     """They are refused before anything is stopped."""
-    from dfp_ros.node.ros.domain import free_domain
     words = [word for name, value in parameters.items() for word in ('-p', f'{name}:={value}')]
-    with NodeProcess(MANAGER, free_domain(), '--ros-args', *words) as process:
-        assert process.wait() == 1
-        assert message in process.output
-        assert 'Traceback' not in process.output
+    assert status_of(main, '--ros-args', *words) == 1
+    said = capfd.readouterr().err
+    assert message in said
+    assert 'Traceback' not in said
 
 
 def test_the_launch_file() -> None:
     """Its arguments reach the node, and a wrong one ends the launch with the reason."""
     pytest.importorskip('launch_ros')
-    from dfp_ros.node.ros.domain import free_domain
     from testing.processes.launch_process import launch, output_of
     from testing.processes.ros_processes import Peer
     domain = free_domain()
@@ -615,7 +623,6 @@ def test_the_launch_file() -> None:
 def test_a_simulated_robot_is_managed() -> None:
     """It resets itself when asked, and judges itself by marks; its own start is not ours."""
     pytest.importorskip('mujoco')
-    from dfp_ros.node.ros.domain import free_domain
     from testing.processes.ros_processes import Peer
     domain = free_domain()
     with NodeProcess(

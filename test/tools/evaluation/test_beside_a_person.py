@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 import itertools
 import json
 from pathlib import Path
@@ -35,7 +35,7 @@ from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.node.ros.qos import DECISION_QOS, STATUS_QOS
 from dfp_ros.tools.evaluation.result import read_evaluation
 from testing.policies.small_policy import cube_spec, write_policy
-from testing.processes.policy_cell import arguments, Cell, speed
+from testing.processes.policy_cell import arguments, Cell, CommonNode, speed
 from testing.processes.ros_processes import NodeProcess, Peer
 
 
@@ -43,6 +43,13 @@ from testing.processes.ros_processes import NodeProcess, Peer
 def moving_policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a small policy, which always moves."""
     return write_policy(tmp_path_factory.mktemp('policy') / 'moving.onnx', gain=0.7)
+
+
+@pytest.fixture(name='running', scope='module')
+def running_node(moving: Path) -> Iterator[CommonNode]:
+    """Have a policy node for all tests that leave it as it was."""
+    with CommonNode(moving) as node:
+        yield node
 
 
 def count(cell: Any, path: Path, *words: str) -> Any:
@@ -90,22 +97,22 @@ def test_a_robot_in_a_namespace(moving: Path, tmp_path: Path) -> None:
     domain = free_domain()
     with NodeProcess('dfp_ros.policy_node', domain, '--ros-args', '-r', '__ns:=/left', *arguments(
             moving, latency_share=10.0)), Peer(domain) as peer:
-        path = tmp_path / 'a.json'
-        counting = ('dfp_ros.tools.evaluation.main', domain, '--out', str(path))
-        with NodeProcess(*counting) as other:
-            assert other.process.wait(120) == 2
-            assert 'not found as /dfp_policy; there is /left/dfp_policy; start' in other.output
-        with NodeProcess(*counting, '--ros-args', '-r', '__ns:=/left') as named:
+        path, counting = tmp_path / 'a.json', 'dfp_ros.tools.evaluation.main'
+        with NodeProcess(counting, domain, '--out', str(tmp_path / 'b.json')) as other, \
+                NodeProcess(counting, domain, '--out', str(path), '--ros-args', '-r',
+                            '__ns:=/left') as named:
             peer.wait_for(lambda: path.is_file())
             assert named.stop(signal.SIGINT) == 1, named.output
             command = named.output.partition('ros2 service call ')[2].split()
+            assert other.process.wait(120) == 2
+            assert 'not found as /dfp_policy; there is /left/dfp_policy; start' in other.output
         assert command[1] == 'std_srvs/srv/Trigger`'
         # `ros2 service call` resolves a name as any node does that is in no namespace.
         assert peer.call(Trigger, command[0]).success
 
 
 def test_a_stop_by_a_person_is_not_resumed_with_the_next_scene(
-        moving: Path, tmp_path: Path) -> None:
+        running: CommonNode, tmp_path: Path) -> None:
     """The episode does not count, the scene is not prepared, and the person's ~/resume goes on."""
     path, prepared = tmp_path / 'a.json', []
 
@@ -113,7 +120,7 @@ def test_a_stop_by_a_person_is_not_resumed_with_the_next_scene(
         prepared.append(True)
         answer.success = True
         return answer
-    with Cell(moving) as cell:
+    with Cell(running) as cell:
         cell.peer.node.create_service(Trigger, 'next_part', prepare)
         with count(cell, path, '--scene', 'next_part', '--settle', '0') as counting:
             cell.peer.wait_for(lambda: 'running; y: success' in counting.output)
@@ -132,9 +139,9 @@ def test_a_stop_by_a_person_is_not_resumed_with_the_next_scene(
 
 
 def test_a_stop_by_a_person_is_not_resumed_with_the_mark_of_a_program(
-        moving: Path, tmp_path: Path) -> None:
+        running: CommonNode, tmp_path: Path) -> None:
     """A robot that begins its next episode by itself says start, too: that is no permission."""
-    with Cell(moving) as cell, count(cell, tmp_path / 'a.json') as counting:
+    with Cell(running) as cell, count(cell, tmp_path / 'a.json') as counting:
         begin(cell, counting)
         assert cell.peer.call(Trigger, 'dfp_policy/stop').success
         cell.peer.wait_for(lambda: 'does not count: another than this' in counting.output)
@@ -155,9 +162,9 @@ def test_a_stop_by_a_person_is_not_resumed_with_the_mark_of_a_program(
         assert counting.stop(signal.SIGINT) == 1, counting.output
 
 
-def test_a_stop_by_a_person_as_the_evaluation_begins(moving: Path, tmp_path: Path) -> None:
+def test_a_stop_by_a_person_as_the_evaluation_begins(running: CommonNode, tmp_path: Path) -> None:
     """Right after its own stop, which it cannot be told from by the state of the robot."""
-    with Cell(moving) as cell:
+    with Cell(running) as cell:
         def prepare(_: Any, answer: Any) -> Any:
             answer.success = True
             return answer
@@ -253,9 +260,9 @@ def test_what_happens_while_the_robot_is_released(
 
 
 def test_the_robot_is_stopped_before_the_evaluation_is_suspended(
-        moving: Path, tmp_path: Path) -> None:
+        running: CommonNode, tmp_path: Path) -> None:
     """As with Ctrl-Z: it could not end the episode, which does not count; it goes on later."""
-    with Cell(moving) as cell, count(cell, tmp_path / 'a.json', '--seconds', '60') as counting:
+    with Cell(running) as cell, count(cell, tmp_path / 'a.json', '--seconds', '60') as counting:
         begin(cell, counting)
         counting.process.send_signal(signal.SIGTSTP)
         status = Path(f'/proc/{counting.process.pid}/stat')
@@ -269,9 +276,9 @@ def test_the_robot_is_stopped_before_the_evaluation_is_suspended(
 
 
 def test_an_evaluation_that_was_replaced_ends_without_a_command(
-        moving: Path, tmp_path: Path) -> None:
+        running: CommonNode, tmp_path: Path) -> None:
     """It stood still meanwhile, and the robot is another's now."""
-    with Cell(moving) as cell, count(cell, tmp_path / 'a.json') as first:
+    with Cell(running) as cell, count(cell, tmp_path / 'a.json') as first:
         begin(cell, first)
         first.process.send_signal(signal.SIGSTOP)
         with count(cell, tmp_path / 'b.json') as second:

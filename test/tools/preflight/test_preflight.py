@@ -44,12 +44,13 @@ from std_msgs.msg import Float64MultiArray
 
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.policy_node import PolicyNode
+from dfp_ros.tools.preflight.main import main
 from dfp_ros.tools.preflight.report import write_report
 from dfp_ros.tools.preflight.subject import subject
 from dfp_ros.tools.preflight.verdict import judge
 from testing.fixtures.preflights import good
 from testing.processes.policy_cell import arguments, SHIPPED
-from testing.processes.ros_processes import NodeProcess, Peer
+from testing.processes.ros_processes import NodeProcess, Peer, status_of
 
 MODULE = 'dfp_ros.tools.preflight.main'
 
@@ -252,12 +253,13 @@ def test_an_activation_can_require_it(
     (['policy:=lift', 'robot:=panda_lift'], 'did you mean --ros-args -p policy:=lift ?'),
     (['--policy', 'lift'], 'did you mean --ros-args -p policy:=VALUE ?'),
     (['--json', 'no/such/folder/report.json'], '--json: there is no folder')])
-def test_a_failed_start_reports_the_reason(domain: int, words: list[str], message: str) -> None:
+def test_a_failed_start_reports_the_reason(
+        words: list[str], message: str, capfd: pytest.CaptureFixture[str]) -> None:
     """The exit status is an error, and there is no traceback."""
-    with NodeProcess(MODULE, domain, *words) as process:
-        assert process.wait() != 0
-        assert message in process.output
-        assert 'Traceback' not in process.output
+    assert status_of(main, *words) in {1, 2}
+    said = capfd.readouterr().err
+    assert message in said
+    assert 'Traceback' not in said
 
 
 def test_an_interruption_is_no_crash(domain: int, policy: Path) -> None:
@@ -279,9 +281,9 @@ def test_a_policy_that_never_answers(domain: int, tmp_path: Path) -> None:
         assert 'Traceback' not in process.output
 
 
-@pytest.mark.parametrize('how', ['warn', 'hold'])
+@pytest.mark.parametrize(('how', 'seconds'), [('warn', 8), ('hold', 1)])
 def test_a_policy_that_never_answers_some_observations(
-        how: str, domain: int, tmp_path: Path) -> None:
+        how: str, seconds: int, domain: int, tmp_path: Path) -> None:
     """It passes the trial, and is found in bounded time, with a report."""
     report = tmp_path / 'preflight.json'
     endless = write_endless_policy(tmp_path / 'endless.onnx', cube_spec(), place=0)
@@ -295,7 +297,7 @@ def test_a_policy_that_never_answers_some_observations(
             topic: peer.node.create_publisher(type(message), topic, 5)
             for topic, message in messages.items()}
         with NodeProcess(
-                MODULE, domain, '--seconds', '8', '--wait', '5', '--json', str(report),
+                MODULE, domain, '--seconds', str(seconds), '--wait', '5', '--json', str(report),
                 '--ros-args', *arguments(endless, robot=patient, **{
                     'execution.unbounded_operators': 'Loop', 'safety.late_inference': how,
                     'safety.inference_deadline': 1.0})) as process:
@@ -327,7 +329,8 @@ def test_a_signal_while_a_policy_is_tried_out(
             endless, load_timeout=500.0, **{'execution.unbounded_operators': 'Loop'})) as process:
         pid = process.process.pid
         deadline = time.monotonic() + 30
-        while processor_time(pid) < 5:
+        # One that computes for so long has loaded it.
+        while max(map(processor_time, children_of(pid)), default=0.0) < 1.5:
             assert time.monotonic() < deadline, process.output
             time.sleep(0.05)
         children = children_of(pid)
@@ -349,7 +352,9 @@ def children_of(pid: int) -> list[int]:
 
 
 def processor_time(pid: int) -> float:
-    """Return the processor time of a process and its children, in s."""
-    return sum(
-        int(Path(f'/proc/{each}/stat').read_text().rpartition(')')[2].split()[11])
-        for each in (pid, *children_of(pid))) / os.sysconf('SC_CLK_TCK')
+    """Return the processor time of a process in s; 0 for one that has ended."""
+    try:
+        text = Path(f'/proc/{pid}/stat').read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return int(text.rpartition(')')[2].split()[11]) / os.sysconf('SC_CLK_TCK')

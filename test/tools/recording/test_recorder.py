@@ -51,11 +51,11 @@ from dfp_ros.tools.bags.reader import RecordingError
 from dfp_ros.tools.recording.bag_writer import _is_full, BagError, BagWriter
 from dfp_ros.tools.recording.message_definitions import find_definitions
 from dfp_ros.tools.recording.operator_marks import Presses
-from dfp_ros.tools.recording.recorder import RecorderNode
+from dfp_ros.tools.recording.recorder import main, RecorderNode
 from dfp_ros.tools.replay.recorded_bag import RecordedBag
 from testing.fixtures.bags import demonstration, STORE, TYPES
 from testing.fixtures.robot_samples import rest_messages
-from testing.processes.ros_processes import in_domain, NodeProcess, Peer
+from testing.processes.ros_processes import in_domain, NodeProcess, Peer, status_of
 from training.data.formats.rosbag.bag import Bag
 from training.data.transitions.transitions import DataError
 
@@ -64,12 +64,17 @@ from training.data.transitions.transitions import DataError
 def recording(out: Path, **parameters: Any) -> Iterator[tuple[NodeProcess, Peer]]:
     """Run a recorder, and a peer that knows it is there."""
     domain = free_domain()
-    given = {'robot': 'ur5e_cube', 'out': out, **parameters}
     with NodeProcess(
-            'dfp_ros.tools.recording.recorder', domain, '--ros-args',
-            *(word for name, value in given.items() for word in ('-p', f'{name}:={value}')),
+            'dfp_ros.tools.recording.recorder', domain, *recorder_words(out, **parameters),
             ) as process, Peer(domain) as peer:
         yield process, peer
+
+
+def recorder_words(out: Path | str, **parameters: Any) -> list[str]:
+    """Make the command line of a recorder."""
+    given = {'robot': 'ur5e_cube', 'out': out, **parameters}
+    return ['--ros-args', *(
+        word for name, value in given.items() for word in ('-p', f'{name}:={value}'))]
 
 
 def contents(path: Path) -> dict[str, list[bytes]]:
@@ -143,7 +148,9 @@ def test_records_all_messages_unchanged(tmp_path: Path, storage: str) -> None:
      'parameter button_failure: found 3, which is button_start, too'),
     ({'joystick': 'joint_states', 'button_start': 3}, 'which is a topic of JointState, expected'),
     ({'keep_free': 1_000_000_000}, 'MB are kept free (keep_free); nothing is recorded')])
-def test_refuses(tmp_path: Path, parameters: dict[str, Any], message: str) -> None:
+def test_refuses(
+        tmp_path: Path, parameters: dict[str, Any], message: str,
+        capfd: pytest.CaptureFixture[str]) -> None:
     """
     Existing files are never overwritten; faults are reported before the recording starts.
 
@@ -152,11 +159,11 @@ def test_refuses(tmp_path: Path, parameters: dict[str, Any], message: str) -> No
     (tmp_path / 'kept').write_text('kept')
     (tmp_path / 'a\n[FATAL] forged').mkdir()
     given = {name: str(value).format(tmp_path) for name, value in parameters.items()}
-    with recording(**{'out': tmp_path / 'new', **given}) as (process, _):
-        assert process.wait() == 1
-        assert message in process.output
-        assert 'Traceback' not in process.output
-        assert '\n[FATAL] forged' not in process.output
+    assert status_of(main, *recorder_words(**{'out': tmp_path / 'new', **given})) == 1
+    said = capfd.readouterr().err
+    assert message in said
+    assert 'Traceback' not in said
+    assert '\n[FATAL] forged' not in said
     assert (tmp_path / 'kept').read_text() == 'kept'
     assert not (tmp_path / 'new').exists()
 
@@ -177,9 +184,14 @@ def test_marks_of_two_programs(tmp_path: Path) -> None:
         assert 'failure comes without an episode that has started, and is' in process.output
         assert 'judged wrongly' not in process.output
         mark(0, 'start')
-        mark(1, 'start')
+
+        def is_named() -> bool:
+            # The name of a node may be discovered after its publishers.
+            mark(1, 'start')
+            return '/peer publish marks: if more than one of them sends marks, ' in process.output
+
+        peer.wait_for(is_named, 30.0)
         assert 'start comes within an episode, which has no end and is dropped; ' in process.output
-        assert '/peer publish marks: if more than one of them sends marks, ' in process.output
 
 
 def test_ends_after_so_many_episodes(tmp_path: Path) -> None:
@@ -552,13 +564,17 @@ def test_keys_mark_episodes(tmp_path: Path) -> None:
 @pytest.mark.parametrize('given', ['yes', "yes ''", 'yes | tr -d "\\n"', "printf 's\\n\\xff\\n'"])
 def test_any_input_is_for_keys(given: str) -> None:
     """An endless input, one without lines, and bytes that are no text: it ends when asked to."""
-    ended = subprocess.run(
-        ['bash', '-c', f'{given} | timeout --kill-after=60 8 "$0" -m '
-         'dfp_ros.tools.recording.mark_episodes', sys.executable],
-        env=in_domain(free_domain()), capture_output=True, text=True, timeout=100)
-    # 124: it was asked to end by SIGTERM, and did.
-    assert ended.returncode == (0 if 'printf' in given else 124), ended.stderr
-    assert 'Traceback' not in ended.stderr
+    with subprocess.Popen(['bash', '-c', given], stdout=subprocess.PIPE) as source, \
+            NodeProcess('dfp_ros.tools.recording.mark_episodes', free_domain(),
+                        stdin=source.stdout) as marking:
+        assert source.stdout is not None
+        # The end of its only reader ends the source.
+        source.stdout.close()
+        if 'yes' in given:
+            marking.wait_until_it_reads('q: quit')
+            marking.process.send_signal(signal.SIGTERM)
+        assert marking.wait(60) == 0, marking.output
+        assert 'Traceback' not in marking.output
 
 
 def test_no_keys_without_an_input() -> None:

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import json
 from pathlib import Path
 import shutil
 import signal
@@ -30,6 +31,7 @@ pytest.importorskip('rclpy')
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 import numpy as np
+import onnx
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin, Writer
 from std_msgs.msg import Float64MultiArray
@@ -37,6 +39,7 @@ from std_msgs.msg import Float64MultiArray
 from dfp_ros.core.control.decision_row import read_decision
 from dfp_ros.core.control.episode_marks import TOPIC
 from dfp_ros.node.ros.domain import free_domain
+from dfp_ros.spec import METADATA_KEY
 from dfp_ros.tools.replay.main import _given_policy, main
 from dfp_ros.tools.replay.recorded_bag import Recording
 from testing.policies.small_policy import write_policy
@@ -238,7 +241,13 @@ def test_says_what_is_wrong(
 def test_real_time_and_a_swap(
         tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Ticks by a timer, sources that fall silent at the end, and another policy midway."""
-    swapped = write_policy(tmp_path / 'other.onnx')
+    # Another by its name alone, which solves its episode, too: that ends it early.
+    model = onnx.load(POLICY)
+    spec = {each.key: each.value for each in model.metadata_props}[METADATA_KEY]
+    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps({
+        **json.loads(spec), 'name': 'test'})})
+    swapped = tmp_path / 'other.onnx'
+    onnx.save(model, swapped)
     bag = record(tmp_path, 'timer', 'realtime', swapped)
     status = main([str(bag)])
     output = capsys.readouterr().out

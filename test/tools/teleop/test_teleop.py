@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 import math
 from pathlib import Path
+import signal
 import subprocess
 import sys
 import threading
@@ -49,7 +50,7 @@ from dfp_ros.tools.teleop.joystick import read_stick
 from dfp_ros.tools.teleop.person_topics import PersonTopics
 from testing import ROOT
 from testing.fixtures.people import meaning, taken_over
-from testing.processes.policy_cell import Cell
+from testing.processes.policy_cell import Cell, CommonNode
 from testing.processes.ros_processes import in_domain, NodeProcess, Peer
 
 SHIPPED = ('ur5e_cube', 'ur5e_cube_visual', 'ur5e_scene', 'panda_lift', 'panda_joint')
@@ -258,9 +259,16 @@ def small_policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_policy(tmp_path_factory.mktemp('policy') / 'small.onnx')
 
 
-def test_by_keyboard(policy: Path) -> None:
+@pytest.fixture(name='deciding', scope='module')
+def deciding_node(policy: Path) -> Iterator[CommonNode]:
+    """Have a policy node that publishes its decisions."""
+    with CommonNode(policy, publish_decisions='true') as node:
+        yield node
+
+
+def test_by_keyboard(deciding: CommonNode) -> None:
     """Keys move the robot, silence gives it back."""
-    with Cell(policy, publish_decisions='true') as cell:
+    with Cell(deciding) as cell:
         driven = Driven(cell)
         driven.wait_for(Commanding.POLICY)
         keyboard = subprocess.Popen(
@@ -294,9 +302,9 @@ def test_by_keyboard(policy: Path) -> None:
         assert 'given back' in output
 
 
-def test_by_joystick(policy: Path) -> None:
+def test_by_joystick(deciding: CommonNode) -> None:
     """A button is held, and an axis moved."""
-    with Cell(policy, publish_decisions='true') as cell, NodeProcess(
+    with Cell(deciding) as cell, NodeProcess(
             'dfp_ros.tools.teleop.joystick', cell.domain, '--ros-args',
             '-p', 'robot:=ur5e_cube') as joystick:
         driven = Driven(cell)
@@ -376,9 +384,11 @@ def test_a_wrong_command_line(module: str, words: tuple[str, ...], message: str)
 
 def test_an_endless_input_ends_when_asked() -> None:
     """It neither keeps the program from ending nor the robot from being given back."""
-    ended = subprocess.run(
-        ['bash', '-c', 'yes w | timeout --kill-after=60 12 "$0" -m dfp_ros.tools.teleop.keyboard '
-         '--ros-args -p robot:=ur5e_cube', sys.executable],
-        env=in_domain(free_domain()), capture_output=True, text=True, timeout=90)
-    assert ended.returncode == 124, ended.stderr
-    assert 'you command' in ended.stdout
+    with subprocess.Popen(['yes', 'w'], stdout=subprocess.PIPE) as source, NodeProcess(
+            'dfp_ros.tools.teleop.keyboard', free_domain(), '--ros-args',
+            '-p', 'robot:=ur5e_cube', stdin=source.stdout) as keyboard:
+        assert source.stdout is not None
+        # The end of its only reader ends the source.
+        source.stdout.close()
+        keyboard.wait_until_it_reads('you command')
+        assert keyboard.stop(signal.SIGTERM, 60) == 0, keyboard.output
