@@ -59,6 +59,7 @@ def test_demonstrations_are_rewarded_and_masked(demonstrations: Path) -> None:
     np.testing.assert_array_equal(unrewarded.observations, data.observations)
     np.testing.assert_array_equal(unrewarded.rewards, 0 * data.rewards)
     np.testing.assert_array_equal(unrewarded.masks, np.ones_like(data.masks))
+    assert 'solved_steps' not in unrewarded.source
     assert {**unrewarded.source, 'solved_steps': 4} == data.source
 
 
