@@ -164,10 +164,22 @@ def lift_demonstrations(once: Once) -> Path:
 
 
 @pytest.fixture(scope='session')
-def clone(demonstrations: Path, once: Once) -> Path:
+def recorded(demonstrations: Path, once: Once) -> Path:
+    """Store the demonstrations as recordings of a robot are: with rewards."""
+    from testing.processes.robot_learning import ENVIRONMENT
+    from training.data.datasets.load import load
+    from training.data.transitions import stored
+    from training.data.transitions.source import DataSource
+    folder = once('recorded', lambda folder: stored.save(
+        folder / 'demonstrations.npz', load(DataSource(demonstrations, ENVIRONMENT))))
+    return folder / 'demonstrations.npz'
+
+
+@pytest.fixture(scope='session')
+def clone(recorded: Path, once: Once) -> Path:
     """Make a clone that learners go on with, and return its policy file."""
     from testing.processes.robot_learning import make_clone
-    made = once('clone', lambda folder: make_clone(demonstrations, folder / 'run'))
+    made = once('clone', lambda folder: make_clone(recorded, folder / 'run'))
     return made / 'run' / 'policy.onnx'
 
 

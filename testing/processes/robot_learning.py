@@ -22,11 +22,14 @@ import time
 from types import TracebackType
 from typing import Any
 
+import pytest
+
 from dfp_ros.node.ros.domain import free_domain
 from testing import ROOT
 from testing.processes.ros_processes import NodeProcess
 from training.config import TrainConfig
 from training.export import export
+from training.learn_on_robot import main
 from training.learning.trainer.run import train
 
 ROBOT = ROOT / 'config' / 'ur5e_cube.yaml'
@@ -125,6 +128,12 @@ class LearningCell:
                 time.sleep(0.05)
             self.start_robot()
         return learner
+
+    def learn_here(self, *words: str) -> int:
+        """Run a learner in this process, where everything is imported; return its exit status."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv('ROS_DOMAIN_ID', str(self.domain))
+            return main([*words, '--nice', '0', '--processors', 'all'])
 
     def start_operator(self, **options: Any) -> NodeProcess:
         """Start a scripted operator with parameters."""

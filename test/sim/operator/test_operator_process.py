@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ from training.data.transitions import stored
 # Simulated time passes twice as fast as real time.
 FAST = {'use_sim_time': 'true'}
 ROBOT_FAST: dict[str, Any] = {
-    'mode': 'realtime', 'real_time_factor': 2.0, 'publish_clock': 'true'}
+    'mode': 'realtime', 'real_time_factor': 2.0, 'publish_clock': 'true', 'state_rate': 20.0}
 
 
 def read(message: Float64MultiArray) -> RecordedDecision:
@@ -67,12 +68,16 @@ def test_corrections_arrive_as_demonstrations(clone: Path, tmp_path: Path) -> No
         operator = cell.start_operator(
             patience_from=0.2, patience_to=0.5, latest=1.0, use_sim_time='true')
         await_output(operator, 'watches ')
-        learner = cell.start_learner(
-            str(clone.parent), '--out', str(tmp_path / 'out'), '--updates-per-step', '0',
-            '--swap', 'never', '--episodes', '1')
-        await_output(learner, 'learner: ')
-        peer.wait_for(lambda: learner.process.poll() is not None, 300.0)
-        assert learner.process.returncode == 0, learner.output
+        learned = Event()
+        hearing = Thread(target=peer.wait_for, args=(learned.is_set, 300.0))
+        hearing.start()
+        try:
+            assert cell.learn_here(
+                str(clone.parent), '--out', str(tmp_path / 'out'), '--updates-per-step', '0',
+                '--swap', 'never', '--episodes', '1') == 0
+        finally:
+            learned.set()
+            hearing.join()
         assert operator.stop() == 0, operator.output
         for text in ('takes over: no', 'lets go: ', 'took over in '):
             assert text in operator.output

@@ -43,14 +43,14 @@ def record(number: int, success: int, policy: str) -> EpisodeRecord:
 
 @pytest.mark.slow
 def test_a_session_leaves_figures_picture_and_both_policies(
-        demonstrations: Path, clone: Path, tmp_path: Path) -> None:
+        recorded: Path, clone: Path, tmp_path: Path) -> None:
     """The clone is there already; node, robot and learner run, and end with the demo."""
     shutil.copytree(clone.parent, tmp_path / 'runs' / 'learn_clone_3')
     out = tmp_path / 'out'
     ended = subprocess.run(
         [sys.executable, '-m', 'training.learn_demo', '--seed', '3', '--data',
-         str(demonstrations), '--runs', str(tmp_path / 'runs'), '--out', str(out), '--minutes',
-         '0.4'], capture_output=True, text=True, timeout=180, check=False)
+         str(recorded), '--runs', str(tmp_path / 'runs'), '--out', str(out), '--minutes', '0.3'],
+        capture_output=True, text=True, timeout=180, check=False)
     output = ended.stdout + ended.stderr
     found = json.loads((out / 'learn.json').read_text())
     # A busy machine may miss ticks, which the exit status tells.
@@ -110,42 +110,45 @@ def test_an_invalid_command_line_says_the_range(
 def test_a_preparation_that_fails_names_its_command(
         tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
     (tmp_path / 'data.npz').write_text('no data')
+    # A fault that the command finds before it measures which precision is the faster one.
+    (tmp_path / 'runs').mkdir()
+    (tmp_path / 'runs' / 'learn_clone_0').write_text('no folder')
     signals = object.__new__(Signals)
     signals.received = 0
     with pytest.raises(preparation.PreparationError, match=r'training\.train learn-clone .* exit'):
         preparation.prepare(tmp_path / 'data.npz', tmp_path / 'runs', 1, 0, signals)
-    assert 'data.npz' in capfd.readouterr().err
+    assert 'learn_clone_0' in capfd.readouterr().err
     signals.received = 2
     with pytest.raises(Interrupted):
         preparation.prepare(tmp_path / 'data.npz', tmp_path / 'runs', 1, 0, signals)
 
 
 def test_the_shipped_clone_is_taken_for_its_own_data_and_seed_only(
-        demonstrations: Path, clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        recorded: Path, clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture) -> None:
     """The learner would refuse it with other data."""
     shipped = tmp_path / 'learn_clone'
     monkeypatch.setattr(preparation, 'SHIPPED', shipped)
-    assert 'found no folder' in preparation.reason_to_clone(demonstrations, 0)
+    assert 'found no folder' in preparation.reason_to_clone(recorded, 0)
     shutil.copytree(clone.parent, shipped)
     _, config, _, _ = load_agent(shipped / 'checkpoint.pt')
     signals = object.__new__(Signals)
     signals.received = 0
-    taken = preparation.prepare(demonstrations, tmp_path / 'runs', 1, config.seed, signals)
+    taken = preparation.prepare(recorded, tmp_path / 'runs', 1, config.seed, signals)
     assert taken == preparation.Clone(shipped, shipped / 'policy.onnx')
     assert 'the shipped clone of these data is taken' in capsys.readouterr().out
-    assert 'its seed is' in preparation.reason_to_clone(demonstrations, config.seed + 1)
+    assert 'its seed is' in preparation.reason_to_clone(recorded, config.seed + 1)
     other = tmp_path / 'other.npz'
-    other.write_bytes(demonstrations.read_bytes() + b' ')
+    other.write_bytes(recorded.read_bytes() + b' ')
     assert 'its data have the hash' in preparation.reason_to_clone(other, config.seed)
-    other.write_bytes(demonstrations.read_bytes())
+    other.write_bytes(recorded.read_bytes())
     assert 'its data are read from' in preparation.reason_to_clone(other, config.seed)
     monkeypatch.setattr(preparation, 'load_agent', lambda path: (
         *load_agent(path)[:1], replace(config, precision='bf16'), *load_agent(path)[2:]))
     for precision, text in (('bf16', ''), ('float32', 'its updates are in bfloat16')):
         monkeypatch.setattr(preparation, 'faster', lambda _, found=precision: (found, ''))
-        assert preparation.reason_to_clone(demonstrations, config.seed).startswith(text)
-        assert bool(text) == bool(preparation.reason_to_clone(demonstrations, config.seed))
+        assert preparation.reason_to_clone(recorded, config.seed).startswith(text)
+        assert bool(text) == bool(preparation.reason_to_clone(recorded, config.seed))
 
 
 def test_other_data_are_not_ignored(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from testing.policies.small_policy import cube_spec, write_policy
 torch = pytest.importorskip('torch')
 
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy  # noqa: E402
+from training.data.formats.ogbench import reader  # noqa: E402
 from training.evaluate import evaluate_file  # noqa: E402
 from training.evaluate import main as evaluate_main  # noqa: E402
 from training.export import export, main  # noqa: E402
@@ -87,6 +88,15 @@ def test_self_check_finds_a_changed_weight(
         agent.acting.network.layers[-1].bias[3] += 1e-3
     with pytest.raises(ExportError, match='action: PyTorch and ONNX Runtime differ by'):
         compare(agent, OnnxPolicy(policy_file), observations)
+
+
+def test_an_export_needs_neither_optimiser_nor_environment(run: Path, tmp_path: Path) -> None:
+    """Each of them takes a second, in a process that does nothing else."""
+    before = reader._make_judge.cache_info()
+    export(run, tmp_path / 'policy.onnx')
+    assert reader._make_judge.cache_info() == before
+    agent, *_ = load_agent(run / 'checkpoint.pt')
+    assert 'optimiser' not in vars(agent)
 
 
 def test_export_that_fails_leaves_the_old_file(run: Path, tmp_path: Path) -> None:

@@ -50,10 +50,10 @@ from training.learning.trainer.checkpoint_file import read, write  # noqa: E402
 
 pytestmark = pytest.mark.slow
 Here = Callable[..., str]
-# Simulated time passes five times as fast as real time.
+# Simulated time passes five times as fast as real time, and nobody needs states between decisions.
 FAST = (
     {'use_sim_time': 'true'},
-    {'mode': 'realtime', 'real_time_factor': 5.0, 'publish_clock': 'true'})
+    {'mode': 'realtime', 'real_time_factor': 5.0, 'publish_clock': 'true', 'state_rate': 20.0})
 # The robot is quicker than the learner on a busy machine.
 WORDS = ('--start', '50', '--swap-every', '100', '--most-behind', '100')
 
@@ -66,15 +66,13 @@ def cell(clone: Path) -> Iterator[LearningCell]:
 
 
 @pytest.fixture
-def here(
-        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
-    """Run a learner in this process, where everything is imported; return what it says."""
+def here(capsys: pytest.CaptureFixture[str]) -> Here:
+    """Run a learner in this process, and return what it says."""
     def said(cell: LearningCell, *words: str, status: int = 2) -> str:
-        monkeypatch.setenv('ROS_DOMAIN_ID', str(cell.domain))
-        found = main([*words, '--nice', '0'])
+        found = cell.learn_here(*words)
         printed = capsys.readouterr()
         assert found == status, printed
-        return printed.err
+        return printed.out + printed.err
 
     return said
 
@@ -98,39 +96,51 @@ class Decisions:
 
 
 def test_a_killed_learner_goes_on_where_it_was(
-        cell: LearningCell, clone: Path, tmp_path: Path) -> None:
-    """The robot goes on with the last policy; nothing that is on the disk is lost."""
-    words = (str(clone.parent), '--out', str(tmp_path / 'out'), *WORDS)
+        cell: LearningCell, clone: Path, tmp_path: Path, here: Here) -> None:
+    """
+    The robot goes on with the last policy; nothing that is on the disk is lost.
+
+    If a loss is not finite then, updates end: the last policy stays, episodes are still written,
+    and the checkpoint is the one before.
+    """
+    out = tmp_path / 'out'
+    words = (str(clone.parent), '--out', str(out), *WORDS)
     first = cell.start_learner(*words, '--checkpoint-every', '100')
     await_output(first, 'takes over')
     await_output(first, 'episode 1:')
     with Peer(cell.domain) as peer:
         decisions = Decisions(peer)
-        decisions.await_more()
+        decisions.await_more(20)
+        peer.wait_for((out / 'checkpoint.pt').exists)
         first.process.kill()
         first.process.wait()
-        numbers = decisions.await_more(150)
+        numbers = decisions.await_more()
     assert np.diff(numbers).max() == 1
-    saved = read(tmp_path / 'out' / 'checkpoint.pt')['progress']['environment_steps']
-    written = sum(
-        len(stored.load(path)) for path in (tmp_path / 'out' / 'episodes').glob('*.npz'))
-    ended = len(list((tmp_path / 'out' / 'episodes').glob('*.npz')))
+    saved = read(out / 'checkpoint.pt')['progress']['environment_steps']
+    lengths = _lengths(out)
     with Peer(cell.domain) as peer:
         # As a recorder does, which marks nothing unless it is asked to.
         peer.node.create_publisher(String, 'episode_marks', 10)
-        second = cell.start_learner(*words, '--episodes', '1')
-        assert second.wait() == 0, second.output
+        said = here(cell, *words, '--episodes', '1', status=0)
     # It has heard the end of an episode that began before it.
-    assert 'contradict' not in second.output
-    if written > saved:
-        assert f'{written - saved} transitions were on the disk' in second.output
-    assert f'episode {ended}: ' in second.output, second.output
-    result = json.loads((tmp_path / 'out' / 'learner.json').read_text())
+    assert 'contradict' not in said
+    if sum(lengths) > saved:
+        assert f'{sum(lengths) - saved} transitions were on the disk' in said
+    assert f'episode {len(lengths)}: ' in said, said
+    result = json.loads((out / 'learner.json').read_text())
     assert result['episodes'] == 1
-    assert result['episodes_of_all_sessions'] == ended + 1
-    total = sum(
-        len(stored.load(path)) for path in (tmp_path / 'out' / 'episodes').glob('*.npz'))
-    assert result['transitions'] == total > written
+    assert result['episodes_of_all_sessions'] == len(lengths) + 1
+    assert result['transitions'] == sum(_lengths(out)) > sum(lengths)
+    content = read(out / 'checkpoint.pt')
+    content['optimiser']['state'][0]['exp_avg'][:] = float('inf')
+    write(out / 'checkpoint.pt', {
+        name: value for name, value in content.items() if name != 'format'})
+    before = (out / 'checkpoint.pt').read_bytes()
+    said = here(cell, *words, '--episodes', '1', status=1)
+    assert 'there are no more updates and no new policies' in said
+    assert (out / 'checkpoint.pt').read_bytes() == before
+    assert len(_lengths(out)) >= len(lengths) + 2
+    assert 'found nan' in json.loads((out / 'learner.json').read_text())['failure']
 
 
 @pytest.mark.long
@@ -158,46 +168,38 @@ def test_a_stopped_learner_delays_nobody_and_yields_to_another(
 
 
 def test_a_learner_splits_and_waits_when_the_node_is_killed(
-        cell: LearningCell, clone: Path, tmp_path: Path) -> None:
-    """It brings the last policy to the next node, which was started with the first."""
-    # Long enough that no newer policy is due meanwhile.
-    learner = cell.start_learner(
-        str(clone.parent), '--out', str(tmp_path / 'out'), *WORDS, '--swap-every', '400')
-    await_output(learner, 'takes over')
-    cell.node.process.kill()
-    await_output(learner, 'no decision of /dfp_policy for')
-    cell.node.leave()
-    cell.node = cell.start_node()
-    # The same policy again, or a newer one that became due meanwhile.
-    count = learner.output.count('takes over')
-    await_output(learner, 'decides again')
-    await_output(learner, 'takes over', count + 1)
-    assert learner.stop() == 130
+        clone: Path, tmp_path: Path, here: Here) -> None:
+    """
+    It brings the last policy to the next node, which was started with the first.
+
+    A rate of the node's own is refused at the start, and said later: none of the steps could be
+    learned from.
+    """
+    words = (str(clone.parent), '--out', str(tmp_path / 'out'))
+    with LearningCell(clone, {**FAST[0], 'rate': '5.0'}, FAST[1]) as cell:
+        assert 'found rate 5 Hz, expected 0, the rate of the policy' in here(cell, *words)
+        _set_rate(cell, 20.0)
+        # Long enough that no newer policy is due meanwhile.
+        learner = cell.start_learner(*words, *WORDS, '--swap-every', '250')
+        await_output(learner, 'takes over')
+        cell.node.process.kill()
+        await_output(learner, 'no decision of /dfp_policy for')
+        cell.node.leave()
+        cell._node_options['rate'] = '0.0'
+        cell.node = cell.start_node()
+        # The same policy again, or a newer one that became due meanwhile.
+        count = learner.output.count('takes over')
+        await_output(learner, 'decides again')
+        await_output(learner, 'takes over', count + 1)
+        _set_rate(cell, 5.0)
+        await_output(learner, 'found rate 5 Hz')
+        assert 'until then, nothing is learned' in learner.output
+        assert learner.stop() == 130
     for path in (tmp_path / 'out' / 'episodes').glob('*.npz'):
         found = stored.load(path)
         following = found.terminals[:-1] == 0
         np.testing.assert_array_equal(
             found.next_observations[:-1][following], found.observations[1:][following])
-
-
-def test_updates_end_with_a_loss_that_is_not_finite(
-        cell: LearningCell, clone: Path, tmp_path: Path, here: Here) -> None:
-    """The last policy stays, episodes are still written, and the checkpoint is the one before."""
-    words = (str(clone.parent), '--out', str(tmp_path / 'out'), *WORDS)
-    cell.start_robot()
-    here(cell, *words, '--episodes', '1', status=0)
-    saved = tmp_path / 'out' / 'checkpoint.pt'
-    content = read(saved)
-    content['optimiser']['state'][0]['exp_avg'][:] = float('inf')
-    write(saved, {name: value for name, value in content.items() if name != 'format'})
-    before = saved.read_bytes()
-    second = cell.start_learner(*words, '--episodes', '1')
-    assert second.wait() == 1, second.output
-    assert 'there are no more updates and no new policies' in second.output
-    assert saved.read_bytes() == before
-    assert len(list((tmp_path / 'out' / 'episodes').glob('*.npz'))) >= 2
-    result = json.loads((tmp_path / 'out' / 'learner.json').read_text())
-    assert 'found nan' in result['failure']
 
 
 def test_a_node_with_the_policy_of_another_robot_is_refused(
@@ -221,28 +223,6 @@ def test_a_node_without_decisions_and_a_folder_in_use_are_refused(
             fcntl.flock(held, fcntl.LOCK_EX)
             assert 'another learner writes to this folder' in here(cell, *words)
         assert 'found publish_decisions false, expected true' in here(cell, *words)
-
-
-def test_a_rate_of_the_nodes_own_is_no_silent_loss(
-        clone: Path, tmp_path: Path, here: Here) -> None:
-    """Refused at the start, and said later: none of its steps could be learned from."""
-    words = (str(clone.parent), '--out', str(tmp_path / 'out'))
-    with LearningCell(clone, {**FAST[0], 'rate': '5.0'}, FAST[1]) as cell, Peer(
-            cell.domain) as peer:
-        def set_rate(rate: float) -> None:
-            value = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=rate)
-            response = peer.call(
-                SetParameters, 'dfp_policy/set_parameters', SetParameters.Request(
-                    parameters=[Parameter(name='rate', value=value)]))
-            assert response.results[0].successful, response
-
-        assert 'found rate 5 Hz, expected 0, the rate of the policy' in here(cell, *words)
-        set_rate(20.0)
-        learner = cell.start_learner(*words)
-        await_output(learner, 'episode 0:')
-        set_rate(5.0)
-        await_output(learner, 'found rate 5 Hz')
-        assert 'until then, nothing is learned' in learner.output
 
 
 @pytest.mark.long
@@ -292,7 +272,9 @@ def test_a_worse_policy_is_taken_back(clone: Path, tmp_path: Path) -> None:
         learner = cell.start_learner(
             str(clone.parent), '--out', str(tmp_path / 'out'), '--start', '400', '--swap-every',
             '50', '--window', '4', '--episodes', '19')
-        assert learner.wait(300) == 0, learner.output
+        await_output(learner, 'policy start runs again')
+        await_output(learner, ', return', learner.output.count(', return') + 1)
+        assert learner.stop() == 130, learner.output
         result = json.loads((tmp_path / 'out' / 'learner.json').read_text())
         assert result['swaps'] >= 1, learner.output
         assert result['rollbacks'] >= 1, learner.output
@@ -369,6 +351,21 @@ def _end_with_policies(learner: NodeProcess, out: Path, count: int) -> None:
     for source in _sources(out):
         # A split at each change, beside those at gaps.
         assert source['episodes'] >= len(source['policies'])
+
+
+def _set_rate(cell: LearningCell, rate: float) -> None:
+    """Give the node a rate of its own, in Hz."""
+    value = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=rate)
+    with Peer(cell.domain) as peer:
+        response = peer.call(
+            SetParameters, 'dfp_policy/set_parameters', SetParameters.Request(
+                parameters=[Parameter(name='rate', value=value)]))
+    assert response.results[0].successful, response
+
+
+def _lengths(out: Path) -> list[int]:
+    """Count the transitions of each episode of a learner."""
+    return [len(stored.load(path)) for path in (out / 'episodes').glob('*.npz')]
 
 
 def _sources(out: Path) -> list[dict[str, Any]]:

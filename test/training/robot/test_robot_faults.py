@@ -50,7 +50,7 @@ pytestmark = pytest.mark.slow
 PERIOD = 0.05
 # It gives way to robot and node, of which every decision is judged.
 WORDS = (
-    '--start', '50', '--swap-every', '100', '--most-behind', '100', '--swap', 'in_flight',
+    '--start', '50', '--swap-every', '200', '--most-behind', '100', '--swap', 'in_flight',
     '--nice', '10')
 # Limits of velocity and acceleration of each number of the action.
 SPEED = np.array([0.8, 0.8, 0.8, 4.0, 16.0])
@@ -148,8 +148,8 @@ def learning(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     timed = {'use_sim_time': 'true'}
     with LearningCell(
             clone, {**timed, 'robot': out / 'robot.yaml'},
-            {**timed, 'mode': 'realtime', 'real_time_factor': PACE}) as cell, FastClock(
-                cell.domain, PACE) as clock:
+            {**timed, 'mode': 'realtime', 'real_time_factor': PACE, 'state_rate': 20.0},
+    ) as cell, FastClock(cell.domain, PACE) as clock:
         learner = cell.start_learner(str(clone.parent), '--out', str(out), *WORDS)
         await_output(learner, 'takes over')
         yield Learning(cell, learner, out, clock)
@@ -171,7 +171,7 @@ def test_a_robot_that_is_killed(learning: Learning) -> None:
             cell.robot.leave()
             # With other scenes, so that no observation comes twice.
             cell.start_robot(seed=seed)
-            learning.await_more(peer, ', return', 3)
+            learning.await_more(peer, ', return', 2)
             again = [
                 one.source['ended'] for one in learning.episodes()[number:]
             ].count('started again')
@@ -221,7 +221,7 @@ def test_a_person_takes_over_while_a_policy_is_swapped(learning: Learning) -> No
                 lambda row: row.entry is not None and row.entry.policy != old, 10, 300.0)
             assert Commanding.POLICY not in {row.commander for row in during}
         decisions.await_one(lambda row: row.commander is Commanding.POLICY, 10)
-        learning.await_more(peer, ': not solved, return', 2)
+        learning.await_more(peer, ': not solved, return')
         rows = decisions.all
         assert learning.require_true(decisions) > 30
     for one, other in zip(rows, rows[1:], strict=False):

@@ -70,7 +70,7 @@ def load_file(source: DataSource) -> Transitions:
         from training.data.transitions import stored
         if stored.is_stored(path):
             return stored.load(path)
-        return ogbench.load(path, source.environment, source.success_timing)
+        return ogbench.load(path, source.environment, source.success_timing, source.rewarded)
     if path.suffix == '.hdf5':
         from training.data.formats.robomimic import reader as robomimic
         return robomimic.load(

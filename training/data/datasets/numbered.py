@@ -55,11 +55,12 @@ class Data:
 
     :param config: ``data`` names a file, a folder of numbered files, or their common name without
         number.
+    :param rewarded: Whether rewards are wanted; see :class:`DataSource`.
     :raises DataError: If there is no file, or one cannot be read or has other fields.
     """
 
-    def __init__(self, config: TrainConfig) -> None:
-        self._config, self._source = config, DataSource.of_run(config)
+    def __init__(self, config: TrainConfig, rewarded: bool = True) -> None:
+        self._config, self._source = config, DataSource.of_run(config, rewarded)
         self.files = files(self._source.path)
         self._orders: dict[int, np.ndarray] = {}
         self._whole: Transitions | None = None
@@ -79,8 +80,9 @@ class Data:
         if several:
             del first
             self._summarise()
-            keep(
-                self.files, self._source, Summary(self.statistics, self._description), before)
+            if rewarded:
+                keep(
+                    self.files, self._source, Summary(self.statistics, self._description), before)
         else:
             self._whole = first
 

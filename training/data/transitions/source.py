@@ -34,6 +34,8 @@ class DataSource:
         dataset's episodes; all if empty.
     :param observation_keys: Parts of the observation of a Robomimic file or a LeRobot dataset; its
         usual ones if empty.
+    :param rewarded: Whether rewards are wanted. If not, those of an OGBench file, which take an
+        environment to compute, are 0, and its masks 1.
     """
 
     path: Path
@@ -41,10 +43,11 @@ class DataSource:
     success_timing: Literal['pre', 'post'] = 'pre'
     filter_key: str = ''
     observation_keys: tuple[str, ...] = ()
+    rewarded: bool = True
 
     @classmethod
-    def of_run(cls, config: TrainConfig) -> DataSource:
+    def of_run(cls, config: TrainConfig, rewarded: bool = True) -> DataSource:
         """Take it from the settings of a training run."""
         return cls(
             Path(config.data), config.environment, config.success_timing, config.filter_key,
-            config.observation_keys)
+            config.observation_keys, rewarded)

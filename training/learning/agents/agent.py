@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 import copy
 from dataclasses import replace
+from functools import cached_property
 import math
 from typing import Any
 
@@ -97,7 +98,16 @@ class Agent(nn.Module):
                 if encoder is not None:
                     encoder.use_products(torch.bfloat16)
         self.trained = [p for p in self.parameters() if p.requires_grad]
-        self.optimiser = torch.optim.Adam(self.trained, lr=config.learning_rate, fused=True)
+
+    @cached_property
+    def optimiser(self) -> torch.optim.Adam:
+        """
+        Return Adam for all that is trained.
+
+        It is made when it is first needed: the first one of a process has PyTorch import its
+        compiler, which takes a second, and a policy that is only exported has no use for it.
+        """
+        return torch.optim.Adam(self.trained, lr=self.config.learning_rate, fused=True)
 
     def _copied_encoder(self, wanted: bool) -> Encoder | None:
         """Copy the encoder, for a policy that does not learn; None without pictures."""

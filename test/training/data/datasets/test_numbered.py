@@ -107,6 +107,9 @@ def test_every_file_has_its_turn_and_the_seed_decides_the_order(folder: Path) ->
 
 
 def test_description_is_of_all_files(folder: Path) -> None:
+    # One without rewards is not for those who want them.
+    Data(settings(folder), rewarded=False)
+    assert not [*folder.glob('*.json')]
     data = Data(settings(folder))
     whole = np.concatenate([made(n, size).observations for n, size in enumerate((40, 60, 50))])
     np.testing.assert_allclose(data.statistics.mean, whole.mean(axis=0, dtype=np.float64))

@@ -55,6 +55,12 @@ def test_demonstrations_are_rewarded_and_masked(demonstrations: Path) -> None:
     assert sum(member.size for member in data.observation_fields) == 28
     low = np.concatenate([member.low for member in data.observation_fields])
     np.testing.assert_array_equal(low, data.observations.min(axis=0))
+    unrewarded = load(demonstrations, TASK, rewarded=False)
+    np.testing.assert_array_equal(unrewarded.observations, data.observations)
+    np.testing.assert_array_equal(unrewarded.rewards, 0 * data.rewards)
+    np.testing.assert_array_equal(unrewarded.masks, np.ones_like(data.masks))
+    assert 'solved_steps' not in unrewarded.source
+    assert {**unrewarded.source, 'solved_steps': 4} == data.source
 
 
 @pytest.mark.parametrize('share', [0.0, 0.3, 0.999])

@@ -48,7 +48,9 @@ from training.data.transitions.transitions import (
 )
 
 
-def load(path: Path, environment: str, success_timing: str = 'pre') -> Transitions:
+def load(
+        path: Path, environment: str, success_timing: str = 'pre',
+        rewarded: bool = True) -> Transitions:
     """
     Load a data file for a single-task environment.
 
@@ -60,6 +62,8 @@ def load(path: Path, environment: str, success_timing: str = 'pre') -> Transitio
     :param environment: For example ``cube-single-singletask-task2-v0``.
     :param success_timing: ``pre`` if reward and mask are those of the state before a step, as in
         OGBench 1.2 and later; ``post`` if those of the state after it, as in 1.1.
+    :param rewarded: Whether rewards are wanted, for which an environment is made; if not, they are
+        0, the masks 1, and the source does not count the solved steps.
     :raises DataError: If the file is missing, truncated, lacks a key, does not match the
         dimensions of the environment, or contains a number that is not finite.
     """
@@ -74,9 +78,12 @@ def load(path: Path, environment: str, success_timing: str = 'pre') -> Transitio
         ends = _ends(path, file)
         before, everything = ~ends, np.ones_like(ends)
         after = np.concatenate([[False], before[:-1]])
-        rewards, masks = _judge(environment, {
+        deciding: dict[str, np.ndarray] = {
             key: _rows(path, file, key, scene.widths[key], len(ends), everything)[0]
-            for key in ('qpos', 'button_states') if key in scene.widths})
+            for key in ('qpos', 'button_states') if key in scene.widths}
+        rewards, masks = _judge(environment, deciding) if rewarded else (
+            np.zeros(len(ends), np.float32), np.ones(len(ends), np.float32))
+        del deciding
         (actions,) = _rows(path, file, 'actions', scene.widths['actions'], len(ends), before)
         images: tuple[Frames, ...] = ()
         if sees:
@@ -100,7 +107,8 @@ def load(path: Path, environment: str, success_timing: str = 'pre') -> Transitio
         action_fields=action_fields(ACTION, actions), period=PERIOD,
         source={
             'file': path.name, 'sha256': sha256(path), 'steps': len(actions),
-            'episodes': int(ends.sum()), 'solved_steps': int((masks == 0).sum())},
+            'episodes': int(ends.sum()),
+            **({'solved_steps': int((masks == 0).sum())} if rewarded else {})},
         images=images, frame=np.flatnonzero(before) if sees else None).check(path)
 
 
