@@ -38,7 +38,7 @@ from torch import distributed as torch_distributed  # noqa: E402
 from torch import multiprocessing  # noqa: E402
 
 from testing.learning.batches import episodes  # noqa: E402
-from testing.learning.runs import settings  # noqa: E402
+from testing.learning.runs import settings, unevaluated  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
 from training.learning import distributed  # noqa: E402
 from training.learning.agents.agent import Agent  # noqa: E402
@@ -131,8 +131,7 @@ def interrupt(rank: int) -> None:
 def ranks(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of two ranks, which take longer to start than to learn."""
     folder = tmp_path_factory.mktemp('ranks')
-    config = settings(recorded, environment='none')
-    multiprocessing.spawn(share, (str(folder), config), nprocs=2)
+    multiprocessing.spawn(share, (str(folder), unevaluated(recorded)), nprocs=2)
     return folder
 
 
