@@ -26,3 +26,8 @@ def settings(data: Path, **changes: object) -> TrainConfig:
         data=str(data), hidden=(32, 32), batch_size=16, steps=20, evaluate_every=1000, episodes=1,
         log_every=5, checkpoint_every=10, threads=1, pool=4, top=2, normalise=True)
     return replace(base, **changes)
+
+
+def unevaluated(data: Path, **changes: object) -> TrainConfig:
+    """Of those on data of no simulator, which make no environment and are not evaluated."""
+    return settings(data, environment='none', **changes)

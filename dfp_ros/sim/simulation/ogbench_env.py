@@ -77,10 +77,36 @@ def make_env(environment: str, **kwargs: Any) -> gymnasium.Env:
     :param kwargs: Passed to ``gymnasium.make``.
     :raises ValueError: If no such environment is registered; the message names similar ones.
     """
+    with _without_warnings():
+        return DeterministicReset(_make(environment, **kwargs))
+
+
+def make_scene(environment: str, **kwargs: Any) -> Any:
+    """
+    Make an environment to be drawn, which is reset once.
+
+    What OGBench and Gymnasium would draw on the way is not drawn: resets, and the spaces of an
+    environment whose observations are pictures, take several pictures each.
+
+    :param environment: Gymnasium id; ``visual-`` ones have the colours and the camera of OGBench's
+        visual data sets.
+    :param kwargs: Passed to ``gymnasium.make``.
+    :return: OGBench's own environment, without wrappers, whose observations are states.
+    :raises ValueError: As of :func:`make_env`.
+    """
+    env: Any = _make(environment, disable_env_checker=True, **kwargs).unwrapped
+    # The type of the observations decides the colours here, and later only what is observed.
+    env._mjcf_model = env.build_mjcf_model()
+    env._ob_type = 'states'
+    with _without_warnings():
+        env.reset(seed=0)
+    return env
+
+
+def _make(environment: str, **kwargs: Any) -> gymnasium.Env:
     if environment not in gymnasium.registry:
         raise ValueError(_unknown(environment))
-    with _without_warnings():
-        return DeterministicReset(gymnasium.make(environment, **kwargs))
+    return gymnasium.make(environment, **kwargs)
 
 
 @contextmanager

@@ -26,8 +26,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from dfp_ros.sim.simulation.ogbench_env import make_env
-from dfp_ros.sim.simulation.picture_names import PICTURE_SIZE
+from dfp_ros.sim.simulation.ogbench_env import make_scene
+from dfp_ros.sim.simulation.picture_names import PICTURE_SIZE, VISUAL
 
 SHADOW_MAP = 1024
 
@@ -48,10 +48,8 @@ class StatePictures:
     def __init__(
             self, environment: str, width: int = PICTURE_SIZE,
             height: int = PICTURE_SIZE) -> None:
-        wrapped: Any = make_env(environment, width=width, height=height)
-        wrapped.reset(seed=0)
-        self._env = wrapped.unwrapped
-        self._camera = 'front_pixels' if self._env._ob_type == 'pixels' else 'front'
+        self._env = make_scene(environment, width=width, height=height)
+        self._camera = 'front_pixels' if environment.startswith(VISUAL) else 'front'
         self._env.model.vis.quality.shadowsize = SHADOW_MAP
         self._renderer = mujoco.Renderer(self._env.model, height, width)
 

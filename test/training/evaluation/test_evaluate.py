@@ -77,20 +77,13 @@ def pair() -> Iterator[environments.Processes]:
 
 @pytest.fixture
 def renderer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Return a rendering backend, if there is one."""
+    """Choose a rendering backend."""
     monkeypatch.delenv('MUJOCO_GL', raising=False)
     try:
         choose_backend()
     except RenderingError:
         # Mesa's EGL draws in software, with no device to be found.
         monkeypatch.setenv('MUJOCO_GL', 'egl')
-    try:
-        Film(Path('x.gif'), TASK).close()
-    except RenderingError as error:
-        pytest.skip(f'no off-screen rendering here: {error}')
-    if os.environ.get('MUJOCO_GL') == 'disable':
-        # The rest of a process that makes a film draws nothing.
-        monkeypatch.delenv('MUJOCO_GL')
 
 
 def acting(path: Path) -> tuple[Act, OnnxPolicy]:
@@ -134,7 +127,7 @@ def expected(
     return path, [plain_episode(env, policy, seed) for seed in range(30, 30 + count)]
 
 
-@pytest.mark.parametrize('count', [1, 2, 3])
+@pytest.mark.parametrize('count', [1, 3])
 def test_same_bits_whatever_the_number_of_environments(
         expected: tuple[Path, list[Episode]], count: int,
         side_by_side: Callable[[int], VectorEnv]) -> None:
@@ -152,13 +145,13 @@ def test_same_bits_whatever_the_number_of_environments(
 
 
 def test_fewer_episodes_than_environments(
-        side_by_side: Callable[[int], VectorEnv], pair: environments.Processes) -> None:
+        side_by_side: Callable[[int], VectorEnv]) -> None:
     """Idle environments do not affect the others, and the next evaluation starts anew."""
     act, policy = acting(SHIPPED)
-    one, two, again = (
-        evaluate(where, act, policy.spec, 1, seed=3).episodes[0]
-        for where in (side_by_side(1), pair, pair))
-    np.testing.assert_array_equal(one.actions, two.actions)
+    one, of_three, again = (
+        evaluate(side_by_side(count), act, policy.spec, 1, seed=3).episodes[0]
+        for count in (1, 3, 3))
+    np.testing.assert_array_equal(one.actions, of_three.actions)
     np.testing.assert_array_equal(one.actions, again.actions)
 
 
@@ -236,12 +229,12 @@ def test_environment_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_signals_are_the_parents_to_answer(
         side_by_side: Callable[[int], VectorEnv], number: signal.Signals) -> None:
     """A Ctrl-C that asks for a checkpoint reaches the whole group, and breaks no evaluation."""
-    two = side_by_side(2)
-    assert isinstance(two, environments.Processes)
+    three = side_by_side(3)
+    assert isinstance(three, environments.Processes)
     act, policy = acting(SHIPPED)
-    for process in two.processes:
+    for process in three.processes:
         os.kill(process.pid, number)
-    assert len(evaluate(two, act, policy.spec, 2, seed=0).episodes) == 2
+    assert len(evaluate(three, act, policy.spec, 3, seed=0).episodes) == 3
 
 
 PROGRAM = f"""
@@ -330,9 +323,15 @@ def test_video_shows_the_episodes(
     """Every second state from first to last, each episode's last one for a while."""
     monkeypatch.setattr('training.evaluation.video.SIZE', (64, 48))
     path = tmp_path / 'new' / 'x.gif'
-    film = Film(path, TASK)
     try:
-        film.write([replace(solved[0], actions=solved[0].actions[:7]), solved[1]])
+        film = Film(path, TASK)
+    except RenderingError as error:
+        pytest.skip(f'no off-screen rendering here: {error}')
+    # Long enough for the arm to have moved.
+    second = solved[1].actions[:40]
+    try:
+        film.write([
+            replace(solved[0], actions=solved[0].actions[:7]), replace(solved[1], actions=second)])
     finally:
         film.close()
     with Image.open(path) as image:
@@ -346,7 +345,7 @@ def test_video_shows_the_episodes(
     assert durations[-1] >= 1000
     # Seven steps: the states 0, 2, 4, 6, and the end. Pictures that equal the one before are one.
     assert sum(durations[:5]) == 1400
-    assert sum(durations[5:]) == 100 * len(solved[1].actions[::2]) + 1000
+    assert sum(durations[5:]) == 100 * len(second[::2]) + 1000
     # The second episode begins elsewhere than the first ended.
     assert np.abs(pictures[5] - pictures[4]).max() > 50
     assert list(path.parent.iterdir()) == [path]

@@ -46,15 +46,14 @@ PUZZLE = 'visual-puzzle-3x3-singletask-task2-v0'
 # shadows, and is a physics step behind.
 _DRAW = """
 import sys
-import mujoco
+import gymnasium
 import numpy as np
-from dfp_ros.sim.simulation.ogbench_env import make_env
 from training.data.collection.ogbench import Recipe
 recipe = Recipe('puzzle-3x3', 'play', 2, 0, length=3, visual=True)
 episode = recipe.collect(recipe.make_env(), 0)
-own = make_env('visual-puzzle-3x3-v0')
-own.reset(seed=0)
-env = own.unwrapped
+# Unchecked, because each check of the observations draws one.
+env = gymnasium.make('visual-puzzle-3x3-v0', disable_env_checker=True).unwrapped
+env.reset(seed=0)
 pictures = []
 for row in range(3):
     env.set_state(episode['qpos'][row], episode['qvel'][row], episode['button_states'][row])

@@ -105,7 +105,8 @@ def require_equal(found: Transitions, data: Transitions) -> None:
     assert {**found.source, **data.source} == dict(found.source)
 
 
-@settings(max_examples=40)
+# Each example is read in processes of its own.
+@settings(max_examples=15)
 @given(transitions())
 def test_what_was_written_is_read_to_the_last_bit(data: Transitions) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -22,6 +22,7 @@ from pathlib import Path
 import shutil
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +34,7 @@ torch = pytest.importorskip('torch')
 
 from training.config import TrainConfig  # noqa: E402
 from training.learning.agents.agent import Agent  # noqa: E402
+from training.learning.agents.batch import Batch  # noqa: E402
 from training.learning.networks.modules import Normaliser  # noqa: E402
 from training.learning.trainer.checkpoint import load_agent  # noqa: E402
 from training.learning.trainer.checkpoint_file import read  # noqa: E402
@@ -80,17 +82,27 @@ def test_losses_and_gradients_equal_the_plain_ones(
 
 
 def test_resumed_run_equals_an_uninterrupted_one(
-        demonstrations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second half runs in a process of its own, which traces and compiles anew."""
+        recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The second half runs in a process of its own, which traces and compiles anew.
+
+    It goes on from what a kill of the run in its fifth update would have left.
+    """
     monkeypatch.setattr(torch, 'compile', functools.partial(torch.compile, backend='aot_eager'))
     config = replace(
-        SMALL, data=str(demonstrations), compile=True, steps=6, evaluate_every=1000, episodes=1,
-        log_every=2, checkpoint_every=3, threads=1)
+        SMALL, data=str(recorded), environment='none', compile=True, steps=6, log_every=2,
+        checkpoint_every=3, threads=1)
+    update, taken = Agent.update, []
+
+    def copying(self: Agent, batch: Batch, **options: Any) -> Any:
+        taken.append(1)
+        if len(taken) == 5:
+            shutil.copytree(tmp_path / 'whole', tmp_path / 'halves')
+        return update(self, batch, **options)
+
+    monkeypatch.setattr(Agent, 'update', copying)
     train(tmp_path / 'whole', config)
-    train(tmp_path / 'halves', replace(config, steps=3))
-    content = read(tmp_path / 'halves' / 'checkpoint.pt')
-    content['config'] = config.to_json()
-    torch.save(content, tmp_path / 'halves' / 'checkpoint.pt')
+    assert read(tmp_path / 'halves' / 'checkpoint.pt')['progress']['step'] == 3
     script = (
         'import functools, sys, torch; from pathlib import Path\n'
         'torch.compile = functools.partial(torch.compile, backend="aot_eager")\n'
@@ -108,10 +120,11 @@ def test_resumed_run_equals_an_uninterrupted_one(
     assert agent.critic.compiled is None
 
 
-def test_no_compiler_is_said(demonstrations: Path, tmp_path: Path) -> None:
+def test_no_compiler_is_said(recorded: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, '-m', 'training.train', 'small-clone', '--compile', '--run',
-         str(tmp_path / 'run'), '--data', str(demonstrations), '--hidden', '16'], cwd=ROOT,
+         str(tmp_path / 'run'), '--data', str(recorded), '--environment', 'none', '--hidden',
+         '16'], cwd=ROOT,
         env={**os.environ, 'CXX': '/no/such/compiler',
              'TORCHINDUCTOR_CACHE_DIR': str(tmp_path / 'cache')},
         capture_output=True, text=True, timeout=300)

@@ -293,10 +293,11 @@ def interrupted(run: Path, settings: dict, data: Path) -> None:
 
 
 @contextlib.contextmanager
-def start(folder: Path, data: Path, *words: str) -> Iterator[subprocess.Popen]:
+def start(
+        folder: Path, data: Path, *words: str, **settings: str) -> Iterator[subprocess.Popen]:
     with subprocess.Popen(
             [sys.executable, '-m', 'training.sweep', 'cpu', '--run-folder', str(folder), *words,
-             *TINY, f'data={data}'],
+             *TINY, f'data={data}', *(f'{name}={value}' for name, value in settings.items())],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             yield process
@@ -308,10 +309,10 @@ def start(folder: Path, data: Path, *words: str) -> Iterator[subprocess.Popen]:
 @pytest.mark.slow
 @pytest.mark.parametrize(('kind', 'code'), [(signal.SIGTERM, 130), (signal.SIGKILL, -9)])
 def test_runs_checkpoint_when_the_sweep_ends(
-        demonstrations: Path, tmp_path: Path, kind: signal.Signals, code: int) -> None:
+        recorded: Path, tmp_path: Path, kind: signal.Signals, code: int) -> None:
     words = ['--local', '--seeds', '0', '--vary', 'steps', '1000000']
     run = tmp_path / 'steps=1000000,seed=0'
-    with start(tmp_path, demonstrations, *words) as process:
+    with start(tmp_path, recorded, *words, environment='none') as process:
         until = time.monotonic() + 120
         # The checkpoint comes with the first update, a row of the log with the second.
         log = run / 'updates.csv'

@@ -26,8 +26,11 @@ from testing import ROOT
 
 torch = pytest.importorskip('torch')
 
-from testing.learning.runs import settings  # noqa: E402
+from testing.learning.runs import unevaluated  # noqa: E402
+from testing.learning.small_runs import small  # noqa: E402
+from testing.learning.transitions import drawn  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
+from training.data.transitions import stored  # noqa: E402
 from training.learning.trainer.diagnosis import diagnose  # noqa: E402
 from training.learning.trainer.run import train  # noqa: E402
 from training.report import report  # noqa: E402
@@ -71,10 +74,10 @@ def test_nothing_is_said_before_there_is_something_to_compare() -> None:
 
 
 def test_a_run_says_it_once_and_its_report_too(
-        demonstrations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A log in which the distance to the data rises."""
-    config = settings(
-        demonstrations, improve_after=30, steps=60, log_every=2, value_weight=5.0,
+    config = unevaluated(
+        recorded, improve_after=30, steps=60, log_every=2, value_weight=5.0,
         learning_rate=1e-5)
     train(tmp_path / 'run', replace(config, steps=30))
     train(tmp_path / 'run', replace(config, steps=60), resume=True)
@@ -96,25 +99,24 @@ def test_a_run_says_it_once_and_its_report_too(
 _RUN = """
 import sys
 from pathlib import Path
-from testing.learning.small_runs import small
-from testing.learning.transitions import drawn
-from training.data.transitions import stored
+from training.config import TrainConfig
 from training.learning.trainer.run import train
-folder = Path(sys.argv[1])
-stored.save(folder / 'data.npz', drawn([12, 12, 12]))
-train(folder / 'run', small(
-    folder / 'data.npz', steps=200, improve_after=100, anchor='frozen', value_weight=3.0,
-    log_every=5, learning_rate=3e-3))
+train(Path(sys.argv[1]), TrainConfig.from_json(sys.argv[2]))
 """
 
 
 @pytest.mark.slow
-def test_a_warning_that_nobody_can_read_ends_no_training(tmp_path: Path) -> None:
+def test_a_warning_that_nobody_can_read_ends_no_training(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """As when the disk of the log is full, or the reader of a pipe has ended."""
-    for name, log in (('read', str(tmp_path / 'log')), ('full', '/dev/full')):
-        (tmp_path / name).mkdir()
+    stored.save(tmp_path / 'data.npz', drawn([12, 12, 12]))
+    config = small(
+        tmp_path / 'data.npz', steps=200, improve_after=100, anchor='frozen', value_weight=3.0,
+        log_every=5, learning_rate=3e-3)
+    train(tmp_path / 'read', config)
+    assert 'was still moving' in capsys.readouterr().err
+    with open('/dev/full', 'w') as full:
         done = subprocess.run(
-            ['bash', '-c', '"$0" -c "$1" "$2" 2> "$3"', sys.executable, _RUN,
-             str(tmp_path / name), log], cwd=ROOT, timeout=200)
-        assert done.returncode == 0, name
-    assert 'was still moving' in (tmp_path / 'log').read_text()
+            [sys.executable, '-c', _RUN, str(tmp_path / 'full'), config.to_json()], cwd=ROOT,
+            timeout=200, stderr=full)
+    assert done.returncode == 0

@@ -38,7 +38,7 @@ from torch import distributed as torch_distributed  # noqa: E402
 from torch import multiprocessing  # noqa: E402
 
 from testing.learning.batches import episodes  # noqa: E402
-from testing.learning.runs import settings  # noqa: E402
+from testing.learning.runs import settings, unevaluated  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
 from training.learning import distributed  # noqa: E402
 from training.learning.agents.agent import Agent  # noqa: E402
@@ -128,10 +128,10 @@ def interrupt(rank: int) -> None:
 
 
 @pytest.fixture(scope='module')
-def ranks(demonstrations: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ranks(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of two ranks, which take longer to start than to learn."""
     folder = tmp_path_factory.mktemp('ranks')
-    multiprocessing.spawn(share, (str(folder), settings(demonstrations)), nprocs=2)
+    multiprocessing.spawn(share, (str(folder), unevaluated(recorded)), nprocs=2)
     return folder
 
 
@@ -171,22 +171,22 @@ def test_a_signal_to_one_rank_stops_all_at_the_same_update(ranks: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('kind', [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_to_torchrun_checkpoints_and_ends(
-        kind: signal.Signals, demonstrations: Path, tmp_path: Path) -> None:
+def test_a_signal_to_torchrun_checkpoints_and_ends(recorded: Path, tmp_path: Path) -> None:
+    """It hands SIGTERM and SIGINT on alike, and a process alike stops at either."""
     run = tmp_path / 'run'
     with subprocess.Popen(
             [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node',
              '2', '-m', '--', 'training.train', 'cpu', '--run', str(run), '--data',
-             str(demonstrations), '--hidden', '16', '16', '--batch-size', '8', '--threads', '1',
-             '--steps', '1000000', '--log-every', '1', '--checkpoint-every', '5'],
+             str(recorded), '--environment', 'none', '--hidden', '16', '16', '--batch-size', '8',
+             '--threads', '1', '--steps', '1000000', '--log-every', '1', '--checkpoint-every',
+             '5'],
             cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         until = time.monotonic() + 120
         while not (run / 'checkpoint.pt').exists():
             assert process.poll() is None
             assert time.monotonic() < until
             time.sleep(0.05)
-        process.send_signal(kind)
+        process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
     last = (run / 'updates.csv').read_text().splitlines()[-1].split(',')[0]
     # Each update is logged: the checkpoint is of the last, not of the last five.
