@@ -24,7 +24,7 @@ from training.data.transitions import stored
 
 
 @pytest.fixture(scope='session')
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def drawn_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     Random transitions of a robot without a simulator, whose rewards nobody computes.
 

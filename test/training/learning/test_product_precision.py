@@ -103,9 +103,9 @@ def test_few_rows_stay_in_float32() -> None:
 
 
 def test_a_run_resumes_bit_for_bit_and_loads_in_float32(
-        recorded: Path, tmp_path: Path) -> None:
+        drawn_data: Path, tmp_path: Path) -> None:
     config = unevaluated(
-        recorded, precision='bf16', schedule='constant', steps=8, horizon=5, best_of=8)
+        drawn_data, precision='bf16', schedule='constant', steps=8, horizon=5, best_of=8)
     train(tmp_path / 'parts', replace(config, steps=4))
     train(tmp_path / 'parts', config, resume=True)
     train(tmp_path / 'whole', config)
@@ -121,12 +121,12 @@ def test_a_run_resumes_bit_for_bit_and_loads_in_float32(
 
 
 def test_auto_is_the_faster_one_and_is_recorded(
-        recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        drawn_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str]) -> None:
     found = measure(CONFIG)
     assert set(found) == {'float32', 'bf16'}
     assert all(taken > 0 for taken in found.values())
-    config = unevaluated(recorded, precision='auto', schedule='constant', steps=2)
+    config = unevaluated(drawn_data, precision='auto', schedule='constant', steps=2)
     for times, chosen in (((1.0, 2.0), 'float32'), ((2.0, 1.0), 'bf16')):
         monkeypatch.setattr(precision, 'measure', lambda config, times=times: dict(
             zip(('float32', 'bf16'), times, strict=True)))

@@ -82,7 +82,7 @@ def test_losses_and_gradients_equal_the_plain_ones(
 
 
 def test_resumed_run_equals_an_uninterrupted_one(
-        recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        drawn_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     The second half runs in a process of its own, which traces and compiles anew.
 
@@ -90,7 +90,7 @@ def test_resumed_run_equals_an_uninterrupted_one(
     """
     monkeypatch.setattr(torch, 'compile', functools.partial(torch.compile, backend='aot_eager'))
     config = replace(
-        SMALL, data=str(recorded), environment='none', compile=True, steps=6, log_every=2,
+        SMALL, data=str(drawn_data), environment='none', compile=True, steps=6, log_every=2,
         checkpoint_every=3, threads=1)
     update, taken = Agent.update, []
 
@@ -120,10 +120,10 @@ def test_resumed_run_equals_an_uninterrupted_one(
     assert agent.critic.compiled is None
 
 
-def test_no_compiler_is_said(recorded: Path, tmp_path: Path) -> None:
+def test_no_compiler_is_said(drawn_data: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, '-m', 'training.train', 'small-clone', '--compile', '--run',
-         str(tmp_path / 'run'), '--data', str(recorded), '--environment', 'none', '--hidden',
+         str(tmp_path / 'run'), '--data', str(drawn_data), '--environment', 'none', '--hidden',
          '16'], cwd=ROOT,
         env={**os.environ, 'CXX': '/no/such/compiler',
              'TORCHINDUCTOR_CACHE_DIR': str(tmp_path / 'cache')},

@@ -309,10 +309,10 @@ def start(
 @pytest.mark.slow
 @pytest.mark.parametrize(('kind', 'code'), [(signal.SIGTERM, 130), (signal.SIGKILL, -9)])
 def test_runs_checkpoint_when_the_sweep_ends(
-        recorded: Path, tmp_path: Path, kind: signal.Signals, code: int) -> None:
+        drawn_data: Path, tmp_path: Path, kind: signal.Signals, code: int) -> None:
     words = ['--local', '--seeds', '0', '--vary', 'steps', '1000000']
     run = tmp_path / 'steps=1000000,seed=0'
-    with start(tmp_path, recorded, *words, environment='none') as process:
+    with start(tmp_path, drawn_data, *words, environment='none') as process:
         until = time.monotonic() + 120
         # The checkpoint comes with the first update, a row of the log with the second.
         log = run / 'updates.csv'

@@ -45,7 +45,7 @@ from training.train import main  # noqa: E402
 
 
 @pytest.fixture(scope='module', name='data')
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def drawn_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write steps of a robot without a simulator."""
     path = tmp_path_factory.mktemp('data') / 'recorded.npz'
     stored.save(path, drawn([5, 6, 7]))

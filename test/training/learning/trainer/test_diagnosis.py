@@ -74,10 +74,10 @@ def test_nothing_is_said_before_there_is_something_to_compare() -> None:
 
 
 def test_a_run_says_it_once_and_its_report_too(
-        recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        drawn_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A log in which the distance to the data rises."""
     config = unevaluated(
-        recorded, improve_after=30, steps=60, log_every=2, value_weight=5.0,
+        drawn_data, improve_after=30, steps=60, log_every=2, value_weight=5.0,
         learning_rate=1e-5)
     train(tmp_path / 'run', replace(config, steps=30))
     train(tmp_path / 'run', replace(config, steps=60), resume=True)

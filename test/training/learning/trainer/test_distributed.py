@@ -128,10 +128,10 @@ def interrupt(rank: int) -> None:
 
 
 @pytest.fixture(scope='module')
-def ranks(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ranks(drawn_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of two ranks, which take longer to start than to learn."""
     folder = tmp_path_factory.mktemp('ranks')
-    multiprocessing.spawn(share, (str(folder), unevaluated(recorded)), nprocs=2)
+    multiprocessing.spawn(share, (str(folder), unevaluated(drawn_data)), nprocs=2)
     return folder
 
 
@@ -171,13 +171,16 @@ def test_a_signal_to_one_rank_stops_all_at_the_same_update(ranks: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_signal_to_torchrun_checkpoints_and_ends(recorded: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize('kind', [
+    signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
+def test_a_signal_to_torchrun_checkpoints_and_ends(
+        kind: signal.Signals, drawn_data: Path, tmp_path: Path) -> None:
     """It hands SIGTERM and SIGINT on alike, and a process alike stops at either."""
     run = tmp_path / 'run'
     with subprocess.Popen(
             [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node',
              '2', '-m', '--', 'training.train', 'cpu', '--run', str(run), '--data',
-             str(recorded), '--environment', 'none', '--hidden', '16', '16', '--batch-size', '8',
+             str(drawn_data), '--environment', 'none', '--hidden', '16', '16', '--batch-size', '8',
              '--threads', '1', '--steps', '1000000', '--log-every', '1', '--checkpoint-every',
              '5'],
             cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
@@ -186,7 +189,7 @@ def test_a_signal_to_torchrun_checkpoints_and_ends(recorded: Path, tmp_path: Pat
             assert process.poll() is None
             assert time.monotonic() < until
             time.sleep(0.05)
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(kind)
         process.communicate(timeout=60)
     last = (run / 'updates.csv').read_text().splitlines()[-1].split(',')[0]
     # Each update is logged: the checkpoint is of the last, not of the last five.

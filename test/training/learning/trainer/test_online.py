@@ -228,11 +228,11 @@ def test_the_switch_starts_improvement_and_keeps_the_data(
 
 @pytest.mark.parametrize('cut', [4, 7])
 def test_an_offline_run_may_clone_first(
-        recorded: Path, trained: Callable[[TrainConfig], Path], tmp_path: Path, cut: int,
+        drawn_data: Path, trained: Callable[[TrainConfig], Path], tmp_path: Path, cut: int,
         monkeypatch: pytest.MonkeyPatch) -> None:
     """The anchor is then the cloned policy; a run interrupted before or after resumes exactly."""
     config = unevaluated(
-        recorded, steps=10, improve_after=6, log_every=1, anchor_rate=1e-9)
+        drawn_data, steps=10, improve_after=6, log_every=1, anchor_rate=1e-9)
     clone = trained(replace(config, steps=6, improve_after=0, value_weight=0.0))
     run = trained(config)
     rows = read_rows(run / 'updates.csv')
@@ -252,7 +252,7 @@ def test_an_offline_run_may_clone_first(
 
 
 def test_a_full_disk_is_said_and_the_checkpoint_kept(
-        recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        drawn_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The system's own limit on a file's size stands for a disk that is full."""
     run, saved = tmp_path / 'run', tmp_path / 'run' / 'checkpoint.pt'
     update, kept = Agent.update, []
@@ -269,14 +269,14 @@ def test_a_full_disk_is_said_and_the_checkpoint_kept(
     try:
         with pytest.raises(TrainingError, match=r'checkpoint.pt: cannot be written \(.*free some '
                            r'space .* then use --resume, the last good checkpoint is'):
-            train(run, unevaluated(recorded, steps=20, checkpoint_every=10))
+            train(run, unevaluated(drawn_data, steps=20, checkpoint_every=10))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, ignored)
     assert saved.read_bytes() == kept[0]
     assert [path.name for path in run.glob('*partial*')] == []
     monkeypatch.undo()
-    assert train(run, unevaluated(recorded, steps=20), resume=True).step == 20
+    assert train(run, unevaluated(drawn_data, steps=20), resume=True).step == 20
 
 
 def test_an_online_phase_without_updates_is_refused() -> None:
@@ -285,7 +285,7 @@ def test_an_online_phase_without_updates_is_refused() -> None:
 
 
 def test_sigterm_ends_a_run_with_a_checkpoint(
-        recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        drawn_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture) -> None:
     update = Agent.update
 
@@ -294,7 +294,7 @@ def test_sigterm_ends_a_run_with_a_checkpoint(
         return update(self, batch, **options)
 
     monkeypatch.setattr(Agent, 'update', terminating)
-    asked = ['small-clone', '--run', str(tmp_path), '--data', str(recorded)]
+    asked = ['small-clone', '--run', str(tmp_path), '--data', str(drawn_data)]
     assert main([*asked, '--environment', 'none', '--hidden', '16', '--threads', '1']) == 130
     assert '1 of 6000 updates; stopped, continue with --resume' in capsys.readouterr().out
     assert read(tmp_path / 'checkpoint.pt')['progress']['step'] == 1

@@ -67,9 +67,9 @@ def distance(run: Path) -> float:
 
 
 def test_a_frozen_anchor_is_the_actor_at_the_start_of_the_ascent(
-        recorded: Path, tmp_path: Path) -> None:
+        drawn_data: Path, tmp_path: Path) -> None:
     config = unevaluated(
-        recorded, improve_after=10, steps=10, anchor='frozen', schedule='constant')
+        drawn_data, improve_after=10, steps=10, anchor='frozen', schedule='constant')
     train(tmp_path / 'clone', config)
     train(tmp_path / 'ascent', config)
     train(tmp_path / 'ascent', replace(config, steps=20), resume=True)
@@ -80,9 +80,9 @@ def test_a_frozen_anchor_is_the_actor_at_the_start_of_the_ascent(
     assert distance(tmp_path / 'ascent') > 0
 
 
-def test_a_renewed_anchor_is_the_actor_again(recorded: Path, tmp_path: Path) -> None:
+def test_a_renewed_anchor_is_the_actor_again(drawn_data: Path, tmp_path: Path) -> None:
     config = unevaluated(
-        recorded, improve_after=10, steps=16, anchor='frozen', anchor_every=5,
+        drawn_data, improve_after=10, steps=16, anchor='frozen', anchor_every=5,
         learning_rate=1e-6)
     train(tmp_path / 'renewed', config)
     train(tmp_path / 'old', replace(config, anchor_every=0))
@@ -90,9 +90,9 @@ def test_a_renewed_anchor_is_the_actor_again(recorded: Path, tmp_path: Path) -> 
     assert 0 < distance(tmp_path / 'renewed') < 0.5 * distance(tmp_path / 'old')
 
 
-def test_updates_of_the_critics_alone(recorded: Path, tmp_path: Path) -> None:
+def test_updates_of_the_critics_alone(drawn_data: Path, tmp_path: Path) -> None:
     """Two updates in three leave the actor as it is, and train the critics."""
-    config = unevaluated(recorded, actor_every=3, schedule='constant')
+    config = unevaluated(drawn_data, actor_every=3, schedule='constant')
     assert [trains_actor(config, step) for step in range(5)] == [True, False, False, True, False]
     agents = []
     for steps in (1, 3, 4):

@@ -46,8 +46,8 @@ def weights(run: Path) -> dict:
 @pytest.mark.parametrize('chunks', [
     {}, {'horizon': 5, 'best_of': 4, 'average_rate': 0.1}])
 def test_resumed_run_equals_an_uninterrupted_one(
-        recorded: Path, tmp_path: Path, chunks: dict) -> None:
-    config = unevaluated(recorded, **chunks)
+        drawn_data: Path, tmp_path: Path, chunks: dict) -> None:
+    config = unevaluated(drawn_data, **chunks)
     train(tmp_path / 'whole', config)
     # The first half is cut by the signal that Ctrl-C sends, raised from within an update.
     from training.learning.agents.agent import Agent
@@ -92,18 +92,18 @@ def test_run_leaves_logs_and_one_record_an_episode(demonstrations: Path, tmp_pat
     assert not list(run.rglob('*.partial*'))
 
 
-def test_same_seed_same_weights(recorded: Path, tmp_path: Path) -> None:
+def test_same_seed_same_weights(drawn_data: Path, tmp_path: Path) -> None:
     for name, seed in (('a', 1), ('b', 1), ('c', 2)):
-        train(tmp_path / name, unevaluated(recorded, steps=5, seed=seed))
+        train(tmp_path / name, unevaluated(drawn_data, steps=5, seed=seed))
     a, b, c = (weights(tmp_path / name) for name in 'abc')
     assert all(torch.equal(a[key], b[key]) for key in a)
     assert not torch.equal(a['actor.network.layers.0.weight'], c['actor.network.layers.0.weight'])
 
 
-def test_existing_run_is_not_overwritten(recorded: Path, tmp_path: Path) -> None:
-    train(tmp_path / 'run', unevaluated(recorded, steps=1))
+def test_existing_run_is_not_overwritten(drawn_data: Path, tmp_path: Path) -> None:
+    train(tmp_path / 'run', unevaluated(drawn_data, steps=1))
     with pytest.raises(TrainingError, match='found a run there; continue it with --resume'):
-        train(tmp_path / 'run', unevaluated(recorded, steps=1))
+        train(tmp_path / 'run', unevaluated(drawn_data, steps=1))
 
 
 def test_a_run_that_is_a_file(
@@ -154,15 +154,15 @@ def test_the_remedy_is_that_of_the_error(tmp_path: Path) -> None:
     assert 'free some' not in str(write_error(saved, OSError(errno.EROFS, 'no'), 1000, 0))
 
 
-def test_checkpoint_of_another_configuration(recorded: Path, tmp_path: Path) -> None:
-    train(tmp_path / 'run', unevaluated(recorded, steps=1))
+def test_checkpoint_of_another_configuration(drawn_data: Path, tmp_path: Path) -> None:
+    train(tmp_path / 'run', unevaluated(drawn_data, steps=1))
     with pytest.raises(CheckpointError, match=r'bandwidths \(0.05,\), now asked for \(0.2,\)'):
-        train(tmp_path / 'run', unevaluated(recorded, steps=1, bandwidths=(0.2,)), resume=True)
+        train(tmp_path / 'run', unevaluated(drawn_data, steps=1, bandwidths=(0.2,)), resume=True)
 
 
 @pytest.mark.parametrize('share', [0.0, 0.5, 0.99])
-def test_truncated_checkpoint(recorded: Path, tmp_path: Path, share: float) -> None:
-    train(tmp_path, unevaluated(recorded, steps=1))
+def test_truncated_checkpoint(drawn_data: Path, tmp_path: Path, share: float) -> None:
+    train(tmp_path, unevaluated(drawn_data, steps=1))
     path = tmp_path / 'checkpoint.pt'
     content = path.read_bytes()
     path.write_bytes(content[:int(len(content) * share)])
@@ -183,16 +183,16 @@ def test_resume_without_a_checkpoint(demonstrations: Path, tmp_path: Path) -> No
 
 
 def test_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
-        recorded: Path, tmp_path: Path) -> None:
+        drawn_data: Path, tmp_path: Path) -> None:
     run = tmp_path / 'run'
-    train(run, unevaluated(recorded, steps=5, checkpoint_every=5))
+    train(run, unevaluated(drawn_data, steps=5, checkpoint_every=5))
     content = read(run / 'checkpoint.pt')
     content['agent']['critic.weights.0'][:] = float('nan')
     content['config'] = content['config'].replace('"steps": 5', '"steps": 10')
     checkpoint_file.write(run / 'checkpoint.pt', content)
     before = (run / 'checkpoint.pt').read_bytes()
     with pytest.raises(TrainingError, match='critic_loss: found nan at update 10; training stops'):
-        train(run, unevaluated(recorded, steps=10), resume=True)
+        train(run, unevaluated(drawn_data, steps=10), resume=True)
     assert (run / 'checkpoint.pt').read_bytes() == before
 
 
