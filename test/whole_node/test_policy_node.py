@@ -85,8 +85,8 @@ def test_runs_reports_and_stops(policy: Path) -> None:
         # Reports come as often as they are to, from the next one on.
         for interval, ticks in ((1.0, range(15, 30)), (0.1, range(1, 5))):
             assert cell.set('diagnostics.interval', interval) == (True, '')
-            while int(cell.report(state='running')[1]['ticks']) not in ticks:
-                pass
+            cell.peer.wait_for(lambda ticks=ticks: int(
+                cell.report(state='running')[1]['ticks']) in ticks)
         cell.end()
         cell.wait_for_no_motion()
 
