@@ -103,7 +103,9 @@ def measure(kind: str, joins: int, fifo: bool) -> dict[str, Any]:
         node['FASTDDS_BUILTIN_TRANSPORTS'] = ''
     with tempfile.TemporaryDirectory() as name:
         policy = write_policy(Path(name) / 'policy.onnx', _ROBOT.spec)
-        with FaultCell(_ROBOT, policy, environment=node, **parameters) as cell:
+        with FaultCell(
+                _ROBOT, policy, environment=node, diagnostics__interval=1.0,
+                **parameters) as cell:
             cell.wait_for_motion()
             gaps = [join(cell, discovery) for _ in tqdm(range(joins), desc=kind, disable=None)]
             return {'kind': kind, 'joins': joins, 'fifo': is_real_time(cell.process.process.pid),

@@ -132,7 +132,8 @@ def run(condition: Condition, seconds: float, folder: Path, fifo: bool) -> dict[
     with FaultCell(
             CUBE, policy, planning__asynchronous=str(condition.latency > 0).lower(),
             planning__join_jump=JOIN_JUMP, planning__join_over=JOIN_OVER,
-            planning__noise='each_chunk', safety__envelope='ignore', **LOOP, **settings) as cell:
+            planning__noise='each_chunk', safety__envelope='ignore', diagnostics__interval=1.0,
+            **LOOP, **settings) as cell:
         cell.wait_for(lambda: any(
             seen.row.state is State.RUNNING for seen in cell.decisions), 'a plan', 120.0)
         if condition.has_tail:

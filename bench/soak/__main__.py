@@ -229,7 +229,8 @@ def soak(
     """
     with tempfile.TemporaryDirectory() as name:
         policy = SoakFaults.first_policy(robot, Path(name))
-        with FaultCell(robot, policy, **LOOP, **(REAL_TIME if fifo else {})) as cell:
+        with FaultCell(robot, policy, diagnostics__interval=1.0, **LOOP,
+                       **(REAL_TIME if fifo else {})) as cell:
             cell.wait_for_motion()
             is_granted = is_real_time(cell.process.process.pid)
             if fifo and not is_granted:

@@ -42,7 +42,7 @@ JOINTS = (
 NAMES = [name for name, *_ in JOINTS]
 HOME = (0.3, 1.2, 0.0, 0.0)
 UPPER_ARM, FOREARM = 0.30, 0.25  # m
-STEP = 0.01  # s
+STEP = 0.02  # s
 # Time constant of the position servos.
 LAG = 0.04  # s
 NEAR = 0.02  # m: how far from the part's middle a touch still counts
@@ -106,7 +106,7 @@ class Scara(Node):
         return response
 
     def step(self):
-        """Move for a hundredth of a second, and publish."""
+        """Move for a fiftieth of a second, and publish."""
         if self.is_going_home:
             self.controller.targets = list(HOME)
         for i, (_, _, low, high, fastest, hardest) in enumerate(JOINTS):
@@ -120,7 +120,7 @@ class Scara(Node):
         message.header.stamp = stamp
         self.joints.publish(message)
         self.steps += 1
-        if self.steps % 3 == 0:
+        if self.steps % 2 == 0:
             pose = PoseStamped()
             pose.header.stamp, pose.header.frame_id = stamp, 'base'
             pose.pose.position.x, pose.pose.position.y = self.part

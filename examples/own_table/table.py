@@ -41,7 +41,7 @@ JOINTS = (('x', 0.4), ('y', 0.3))
 NAMES = [name for name, _ in JOINTS]
 FASTEST, HARDEST = 0.6, 6.0  # m/s, m/s^2
 START = (0.2, 0.15)
-STEP = 0.01  # s
+STEP = 0.02  # s
 # Time constant of the position servos.
 LAG = 0.04  # s
 NEAR = 0.02  # m: how far from the target's middle the tool is above it
@@ -49,7 +49,10 @@ STAY = 0.15  # s: how long it has to stay there
 # Pictures: pixels, pixels a metre, and steps of the simulation from one to the next. A picture is
 # published so many steps after its exposure, as reading out and transport take time.
 WIDTH, HEIGHT, PIXELS = 160, 120, 400
-PICTURE_EVERY, PICTURE_LATE = 4, 4
+PICTURE_EVERY, PICTURE_LATE = 2, 2
+# Coordinates of the pixels, in m.
+ROWS, COLUMNS = np.ogrid[:HEIGHT, :WIDTH]
+X, Y = (COLUMNS + 0.5) / PIXELS, (HEIGHT - ROWS - 0.5) / PIXELS
 GRAY, RED, BLUE, LIGHT = (90, 90, 95), (200, 45, 40), (40, 80, 190), (150, 150, 150)
 URDF = '<robot name="table">' + ''.join(
     f'<joint name="{name}" type="prismatic"><limit lower="0" upper="{high}" '
@@ -111,7 +114,7 @@ class Table(Node):
         return response
 
     def step(self):
-        """Move for a hundredth of a second, and publish."""
+        """Move for a fiftieth of a second, and publish."""
         for i, (_, high) in enumerate(JOINTS):
             target = min(high, max(0.0, self.controller.targets[i]))
             wanted = min(FASTEST, max(-FASTEST, (target - self.positions[i]) / LAG))
@@ -131,14 +134,12 @@ class Table(Node):
 
     def draw(self):
         """Draw the table from above: the target, the beam of the second axis, and the tool."""
-        rows, columns = np.mgrid[:HEIGHT, :WIDTH]
-        x, y = (columns + 0.5) / PIXELS, (HEIGHT - rows - 0.5) / PIXELS
-        picture = np.full((HEIGHT, WIDTH, 3), GRAY)
-        picture[np.hypot(x - self.target[0], y - self.target[1]) < 0.025] = RED
-        across, along = np.abs(x - self.positions[0]), np.abs(y - self.positions[1])
-        picture[across < 0.003] = LIGHT
+        picture = np.full((HEIGHT, WIDTH, 3), GRAY, np.uint8)
+        picture[np.hypot(X - self.target[0], Y - self.target[1]) < 0.025] = RED
+        across, along = np.abs(X - self.positions[0]), np.abs(Y - self.positions[1])
+        picture[:, across[0] < 0.003] = LIGHT
         picture[np.maximum(across, along) < 0.01] = BLUE
-        return (picture + self.noise.integers(-8, 9, picture.shape)).astype(np.uint8)
+        return picture + self.noise.integers(-8, 9, picture.shape, np.int8).view(np.uint8)
 
     def publish(self, stamp, picture):
         """Publish a picture with the time of its exposure."""

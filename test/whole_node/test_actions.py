@@ -156,12 +156,12 @@ def test_a_stop_by_a_person_is_final(packages: dict[str, str], tmp_path: Path) -
             True, False})
         heard.await_one(
             lambda row: row.state is State.STOPPED and row.reason & Reason.GOAL_FAILED, 2)
-        # Two and a half seconds.
-        heard.await_one(lambda row: row.state is State.STOPPED, 50)
+        # For longer than the second after which it came back.
+        heard.await_one(lambda row: row.state is State.STOPPED, 30)
         assert not said.all('arm', begin)
         assert not said.all('gripper', begin)
         cell.change(Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE)
-        heard.await_one(lambda row: row.state is State.STOPPED, 50)
+        heard.await_one(lambda row: row.state is State.STOPPED, 30)
         assert not said.all('arm', begin)
         assert not said.all('gripper', begin)
         cell.call('resume')

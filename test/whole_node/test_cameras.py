@@ -67,8 +67,8 @@ def test_bad_pictures_stop_the_robot(policy: Path) -> None:
                 (raw(scene(0, (24, 32, 3)), 'rgb8'), 'is 32 x 24 pixels'),
                 (raw(scene(0), 'rgb8', step=10), 'a step of 10 bytes, expected at least 192')):
             stops_and_goes_on(cell, lambda count, bad=bad: bad, text, good_picture)
-        values = cell.wait_for_text('running')
-        assert int(values['source_wrist_camera_decoded']) > 50
+        cell.peer.wait_for(lambda: int(
+            cell.wait_for_text('running')['source_wrist_camera_decoded']) > 50)
         assert cell.process.stop() == 0
         assert 'Traceback' not in cell.process.output
 

@@ -27,11 +27,22 @@ import pytest
 pytest.importorskip('rclpy')
 
 from testing.faults.groups import GROUPS
-from testing.faults.robots import FaultRobot, ROBOTS
+from testing.faults.robots import CUBE, FaultRobot, POSITION_ARM, ROBOTS
+
+#: Groups about clocks, transport, inference and files, which meet the same code whatever the
+#: robot's commands are, with the robot of the default tests. How each robot is stopped, and goes
+#: on, is tested by the other groups.
+ONCE = {
+    'simulated': POSITION_ARM, 'slow inference': CUBE, 'qos mismatch': POSITION_ARM,
+    'unmoved': POSITION_ARM}
+CASES = [
+    pytest.param(
+        robot, name, id=f'{robot.name}-{name}',
+        marks=() if ONCE.get(name, robot) is robot else pytest.mark.long)
+    for robot in ROBOTS for name in GROUPS]
 
 
-@pytest.mark.parametrize('name', GROUPS)
-@pytest.mark.parametrize('robot', ROBOTS, ids=lambda robot: robot.name)
+@pytest.mark.parametrize(('robot', 'name'), CASES)
 def test_faults(robot: FaultRobot, name: str, tmp_path: Path) -> None:
     """Each stop is decided two ticks after its limit at the latest; the others do not stop it."""
     for outcome in GROUPS[name](robot, tmp_path):

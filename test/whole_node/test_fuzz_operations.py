@@ -132,7 +132,7 @@ def activate(cell: FaultCell) -> None:
 
 
 @pytest.mark.parametrize('seconds', [
-    pytest.param(12, marks=pytest.mark.slow),
+    6,
     pytest.param(180, marks=[pytest.mark.slow, pytest.mark.long])])
 @pytest.mark.parametrize('robot', ROBOTS, ids=lambda robot: robot.name)
 def test_any_operations_in_any_order(robot: Any, seconds: int, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ from dfp_ros.node.ros.qos import STATUS_QOS
 from dfp_ros.node.ros.urdf_topic import wait_for_urdf
 from dfp_ros.spec import ActionField, ObservationField
 from testing.processes.joint_arm import Arm, HERE, ROBOT, TICK, URDF
-from testing.processes.policy_cell import arguments
+from testing.processes.policy_cell import arguments, OFTEN
 from testing.processes.ros_processes import NodeProcess, Peer
 
 
@@ -137,7 +137,9 @@ def test_a_urdf_that_changes_is_taken_by_the_next_configure(files: dict[str, Pat
             assert arm.peer.call(ChangeState, 'dfp_policy/change_state', request).success
 
     try:
-        with NodeProcess('dfp_ros.policy_node', domain, '--ros-args', *arguments(**files)) as node:
+        with NodeProcess(
+                'dfp_ros.policy_node', domain, '--ros-args',
+                *arguments(**files, **OFTEN)) as node:
             arm.peer.wait_for(lambda: len(arm.trajectories) > 5)
             # Of those that leave the limits as they are, nothing is said.
             for text in (URDF, URDF.replace('effort="1"', 'effort="2"'), URDF, faster, faster):

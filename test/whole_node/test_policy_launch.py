@@ -26,10 +26,59 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import GetParameters
 
 from dfp_ros.node.ros.domain import free_domain
-from testing.processes.launch_process import FOLDER, launch, output_of
+from testing.processes.launch_process import FOLDER, launch, outputs_of
 from testing.processes.ros_processes import Peer
 
 FILE = 'policy.launch.py'
+
+
+#: Arguments that cannot work, and what is said of them.
+WRONG: list[tuple[list[str], str]] = [
+    (['policy:=none_such', 'robot:=ur5e_cube'], "found 'none_such', which is neither a file"),
+    (['policy:=cube_single', 'robot:=ur5e_cube', 'rat:=30.0'],
+     "argument 'rat': policy.launch.py has none of that name; did you mean 'rate'?"),
+    (['policy:=cube_single', 'robot:=ur5e_cube', 'planning.envelope:=hold'],
+     "did you mean 'safety.envelope'?"),
+    (['policy:=cube_single', 'robot:=ur5e_cube', 'params:=~/no such file.yaml'],
+     "argument params: found '~/no such file.yaml', which is no such file"),
+    (['policy:=cube_single', 'robot:=ur5e_cube', 'rate:=fast'],
+     "argument rate: found 'fast', expected float"),
+    (['policy:=cube_single', 'robot:=ur5e_cube', 'params:=config/policy.yml'],
+     "did you mean 'config/policy.yaml'?"),
+    (['policy:=cube_single', 'robot:=ur5e_cube', 'params:=config/ur5e_cube.yaml'],
+     'found no parameters in it, expected a node name or /**'),
+    (['policy:=cube_single', 'robot:=config/ur5e_cube'],
+     "(looked in ROOT/config); did you mean 'config/ur5e_cube.yaml'?"),
+    (['policy:=cube_single', 'robot:=models/lift.onnx'],
+     'this looks like a policy file, which is the parameter policy'),
+    (['policy:=cube_single', 'robot:=ur5e_cube', 'safety.envelope:=held'],
+     "cannot start: parameter safety.envelope: found 'held', expected ignore or warn or slow or "
+     'hold or guard\n'),
+    (['policy:=cube_single', 'robot:=ur5e_cube', 'log_level:=loud'],
+     'expected debug, info, warn, error or fatal'),
+    (['robot:=ur5e_cube'], "argument 'policy'")]
+DEMO_WRONG = [
+    ('episodes:=1.5', "argument episodes: found '1.5', expected int"),
+    ('real_time_factor:=fast', "argument real_time_factor: found 'fast', expected float"),
+    ('environment:=lift', 'names such as cube-single-singletask-task2-v0, lift-mh-low_dim')]
+FILES = 'demo', 'learn', 'record', 'two_robots'
+
+
+def misspelled(file: str) -> list[str]:
+    """Return arguments of a launch file, one of them misspelled."""
+    given = ['policy:=cube_single', 'robot:=ur5e_cube', 'out:=none']
+    return [*(given[1:] if file == 'record' else given[:2]), 'namespac:=left']
+
+
+@pytest.fixture(name='refused', scope='module')
+def refused_launches() -> dict[tuple[str, ...], tuple[str, int]]:
+    """Run all launches that cannot work; return output and status by file and arguments."""
+    launches = [
+        *((FILE, words) for words, _ in WRONG),
+        *(('demo.launch.py', [word]) for word, _ in DEMO_WRONG),
+        *((f'{file}.launch.py', misspelled(file)) for file in FILES)]
+    found = outputs_of(free_domain(), launches)
+    return {(file, *words): each for (file, words), each in zip(launches, found, strict=True)}
 
 
 def test_forwards_its_arguments() -> None:
@@ -77,47 +126,23 @@ def test_an_interrupt_of_launch_alone_ends_the_node_at_once() -> None:
     assert 'failed to terminate' not in output
 
 
-@pytest.mark.parametrize(('arguments', 'message'), [
-    (['policy:=none_such', 'robot:=ur5e_cube'], "found 'none_such', which is neither a file"),
-    (['policy:=cube_single', 'robot:=ur5e_cube', 'rat:=30.0'],
-     "argument 'rat': policy.launch.py has none of that name; did you mean 'rate'?"),
-    (['policy:=cube_single', 'robot:=ur5e_cube', 'planning.envelope:=hold'],
-     "did you mean 'safety.envelope'?"),
-    (['policy:=cube_single', 'robot:=ur5e_cube', 'params:=~/no such file.yaml'],
-     "argument params: found '~/no such file.yaml', which is no such file"),
-    (['policy:=cube_single', 'robot:=ur5e_cube', 'rate:=fast'],
-     "argument rate: found 'fast', expected float"),
-    (['policy:=cube_single', 'robot:=ur5e_cube', 'params:=config/policy.yml'],
-     "did you mean 'config/policy.yaml'?"),
-    (['policy:=cube_single', 'robot:=ur5e_cube', 'params:=config/ur5e_cube.yaml'],
-     'found no parameters in it, expected a node name or /**'),
-    (['policy:=cube_single', 'robot:=config/ur5e_cube'],
-     "(looked in ROOT/config); did you mean 'config/ur5e_cube.yaml'?"),
-    (['policy:=cube_single', 'robot:=models/lift.onnx'],
-     'this looks like a policy file, which is the parameter policy'),
-    (['policy:=cube_single', 'robot:=ur5e_cube', 'safety.envelope:=held'],
-     "cannot start: parameter safety.envelope: found 'held', expected ignore or warn or slow or "
-     'hold or guard\n'),
-    (['policy:=cube_single', 'robot:=ur5e_cube', 'log_level:=loud'],
-     'expected debug, info, warn, error or fatal'),
-    (['robot:=ur5e_cube'], "argument 'policy'")])
-def test_says_what_is_wrong(arguments: list[str], message: str) -> None:
+@pytest.mark.parametrize(('arguments', 'message'), WRONG)
+def test_says_what_is_wrong(
+        refused: dict[Any, tuple[str, int]], arguments: list[str], message: str) -> None:
     """A launch that cannot work ends by itself, with the reason and an exit status."""
-    output, status = output_of(FILE, free_domain(), *arguments)
+    output, status = refused[(FILE, *arguments)]
     assert message.replace('ROOT', str(Path.cwd())).lower() in output.lower(), output
     assert 'RCLError' not in output
     assert 'Exception:' not in output
     assert status == 1
 
 
-@pytest.mark.parametrize(('argument', 'message'), [
-    ('episodes:=1.5', "argument episodes: found '1.5', expected int"),
-    ('real_time_factor:=fast', "argument real_time_factor: found 'fast', expected float"),
-    ('environment:=lift', 'names such as cube-single-singletask-task2-v0, lift-mh-low_dim')])
-def test_the_demo_says_what_is_wrong(argument: str, message: str) -> None:
+@pytest.mark.parametrize(('argument', 'message'), DEMO_WRONG)
+def test_the_demo_says_what_is_wrong(
+        refused: dict[Any, tuple[str, int]], argument: str, message: str) -> None:
     """A value that cannot be used is named, with its argument and what is expected."""
     pytest.importorskip('ogbench')
-    output, status = output_of('demo.launch.py', free_domain(), argument)
+    output, status = refused['demo.launch.py', argument]
     assert message in output, output
     assert status == 1
 
@@ -144,13 +169,11 @@ def test_two_robots() -> None:
     assert 'Traceback' not in output
 
 
-@pytest.mark.parametrize('file', ['demo', 'learn', 'record', 'two_robots'])
-def test_no_launch_file_passes_over_arguments(file: str) -> None:
+@pytest.mark.parametrize('file', FILES)
+def test_no_launch_file_passes_over_arguments(
+        refused: dict[Any, tuple[str, int]], file: str) -> None:
     """A misspelled argument is an error."""
-    given = ['policy:=cube_single', 'robot:=ur5e_cube', 'out:=none']
-    given = given[1:] if file == 'record' else given[:2]
-    output, status = output_of(
-        f'{file}.launch.py', free_domain(), *given, 'namespac:=left')
+    output, status = refused[(f'{file}.launch.py', *misspelled(file))]
     assert f"argument 'namespac': {file}.launch.py has none of that name" in output
     assert status == 1
 
@@ -169,10 +192,13 @@ def generate_launch_description():
             launch_arguments=[('policy', 'none_such'), ('robot', 'ur5e_cube'), *EXTRA])])
 """, encoding='utf-8')
     text = outer.read_text(encoding='utf-8')
-    for extra, message in (
-            ('()', "found 'none_such', which is neither a file"),
-            ("[('safety.envelop', 'hold')]", "did you mean 'safety.envelope'?"),
-            ("[('rat', '3.0')]", "did you mean 'rate'?")):
-        outer.write_text(text.replace('EXTRA', extra), encoding='utf-8')
-        output, _ = output_of(str(outer), free_domain(), 'cell:=3')
+    cases = (
+        ('()', "found 'none_such', which is neither a file"),
+        ("[('safety.envelop', 'hold')]", "did you mean 'safety.envelope'?"),
+        ("[('rat', '3.0')]", "did you mean 'rate'?"))
+    files = [tmp_path / f'{i}.launch.py' for i in range(len(cases))]
+    for file, (extra, _) in zip(files, cases, strict=True):
+        file.write_text(text.replace('EXTRA', extra), encoding='utf-8')
+    found = outputs_of(free_domain(), [(str(file), ['cell:=3']) for file in files])
+    for (output, _), (_, message) in zip(found, cases, strict=True):
         assert message in output, output

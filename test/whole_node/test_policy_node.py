@@ -15,7 +15,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 from pathlib import Path
 import signal
@@ -43,8 +42,9 @@ from dfp_ros.core.control.decision import Decision, State
 from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.node.messages.command_writer import CommandWriter
 from dfp_ros.node.ros.domain import free_domain
+from dfp_ros.node.ros.node_main import run_node
 from dfp_ros.policy_node import PolicyNode
-from testing.processes.policy_cell import arguments, Cell, SHIPPED, speed
+from testing.processes.policy_cell import arguments, Cell, OFTEN, SHIPPED, speed
 from testing.processes.ros_processes import NodeProcess, Peer
 
 
@@ -56,7 +56,7 @@ def policy_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_runs_reports_and_stops(policy: Path) -> None:
     """Commands at the control rate within their bounds, figures once a second, zero at the end."""
-    with Cell(policy) as cell:
+    with Cell(policy, **OFTEN) as cell:
         cell.wait_for_motion()
         twist = cell.twists[-1]
         assert twist.header.frame_id == 'world'
@@ -82,6 +82,11 @@ def test_runs_reports_and_stops(policy: Path) -> None:
             assert float(values[key]) >= 0
         assert values['policy'] == 'test'
         assert len(values['policy_sha256']) == 64
+        # Reports come as often as they are to, from the next one on.
+        for interval, ticks in ((1.0, range(15, 30)), (0.1, range(1, 5))):
+            assert cell.set('diagnostics.interval', interval) == (True, '')
+            cell.peer.wait_for(lambda ticks=ticks: int(
+                cell.report(state='running')[1]['ticks']) in ticks)
         cell.end()
         cell.wait_for_no_motion()
 
@@ -111,7 +116,7 @@ def test_runs_a_flow(tmp_path: Path) -> None:
 
 def test_parameters_are_checked_and_policies_swapped(policy: Path, tmp_path: Path) -> None:
     """Invalid values are refused with the reason and change nothing; valid ones take over."""
-    with Cell(policy) as cell:
+    with Cell(policy, **OFTEN) as cell:
         cell.wait_for_motion()
         bad = tmp_path / 'bad.onnx'
         bad.write_bytes(policy.read_bytes()[:-100])
@@ -154,7 +159,7 @@ def test_parameters_are_checked_and_policies_swapped(policy: Path, tmp_path: Pat
 
 def test_a_source_that_never_appears(policy: Path) -> None:
     """Nothing is commanded; log and diagnostics name the topic."""
-    with Cell(policy) as cell:
+    with Cell(policy, **OFTEN) as cell:
         cell.silent.add('cube_0_pose')
         status, _ = cell.report(state='waiting', reason='waiting')
         assert status.level == DiagnosticStatus.WARN
@@ -168,7 +173,7 @@ def test_a_source_that_never_appears(policy: Path) -> None:
 
 def test_faults_stop_the_robot_until_they_are_over(policy: Path) -> None:
     """A source that stops, and a NaN: zero at once, one warning, and motion again afterwards."""
-    with Cell(policy) as cell:
+    with Cell(policy, **OFTEN) as cell:
         cell.wait_for_motion()
         cell.silent.add('effector_pose')
         cell.wait_for_stop()
@@ -190,7 +195,7 @@ def test_faults_stop_the_robot_until_they_are_over(policy: Path) -> None:
 
 def test_lifecycle_and_reset(policy: Path) -> None:
     """Nothing moves before activation or after deactivation; a reset begins an episode."""
-    with Cell(policy, autostart='false') as cell:
+    with Cell(policy, autostart='false', **OFTEN) as cell:
         assert cell.change(Transition.TRANSITION_CONFIGURE)
         answer = cell.peer.call(Trigger, 'dfp_policy/reset')
         assert not answer.success
@@ -222,7 +227,7 @@ def test_lifecycle_and_reset(policy: Path) -> None:
 
 def test_ticks_with_the_samples(policy: Path) -> None:
     """One decision an instant, sent again when asked again; none from before a stop."""
-    with Cell(policy, trigger='samples') as cell:
+    with Cell(policy, trigger='samples', **OFTEN) as cell:
         cell.wait_for_motion()
         topics = set(rest_messages(cell.now()))
         cell.silent |= topics
@@ -238,8 +243,7 @@ def test_ticks_with_the_samples(policy: Path) -> None:
         # Messages that are sent without a request are no answer.
         cell.wait_for_stop()
         assert all(twist.header.stamp != stamp for twist in cell.twists)
-        _, after = cell.report(state='hold')
-        assert int(after['run_ticks']) == int(before['run_ticks']) + 1
+        cell.report(run_ticks=str(int(before['run_ticks']) + 1))
         # Once the robot was stopped, what was decided before is not true any more.
         assert speed(ask(cell, instant).twist) > 0
         assert cell.peer.call(Trigger, 'dfp_policy/stop').success
@@ -252,8 +256,7 @@ def test_ticks_with_the_samples(policy: Path) -> None:
         assert cell.peer.call(Trigger, 'dfp_policy/reset').success
         again = rest_messages(Time(seconds=5).to_msg())
         assert speed(ask(cell, again).twist) > 0
-        _, after = cell.report(state='running')
-        assert int(after['run_ticks']) == int(before['run_ticks']) + 6
+        cell.report(run_ticks=str(int(before['run_ticks']) + 6))
         cell.silent.clear()
         cell.wait_for_motion()
         cell.end()
@@ -394,7 +397,9 @@ def test_a_failed_publication_stops_and_replans(policy: Path, broken: int) -> No
             rclpy.shutdown(context=context)
 
 
-def test_a_failed_start_reports_the_reason_and_ends(policy: Path, tmp_path: Path) -> None:
+def test_a_failed_start_reports_the_reason_and_ends(
+        policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capfd: pytest.CaptureFixture[str]) -> None:
     """One error, no traceback, exit status 1: policy file, robot description, rate."""
     text = SHIPPED.read_text()
     cut, html = tmp_path / 'cut.onnx', tmp_path / 'page.onnx'
@@ -419,13 +424,19 @@ def test_a_failed_start_reports_the_reason_and_ends(policy: Path, tmp_path: Path
         ({'rate': 0.5}, 'found 0.5 Hz, expected 1.0 to 1000.0 Hz'),
         ({'rate': 1e6}, 'rate')]
     domain = free_domain()
-    with contextlib.ExitStack() as stack:
-        for wrong, message in cases:
-            process = stack.enter_context(NodeProcess(
-                'dfp_ros.policy_node', domain, '--ros-args',
-                *arguments(**{'policy': policy, **wrong})))
-            assert process.wait() == 1, process.output
-            assert message in process.output
-            assert 'Traceback' not in process.output
-            lines = process.output.splitlines()
-            assert sum('ERROR' in line for line in lines) == 1, process.output
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
+    started: set[str] = set()
+    for wrong, message in cases:
+        words = ['--ros-args', *arguments(**{'policy': policy, **wrong})]
+        if started >= set(wrong):
+            status = run_node('dfp_policy', PolicyNode, words)
+            output = ''.join(capfd.readouterr())
+        else:
+            # The first of each parameter as a user starts it.
+            started |= set(wrong)
+            with NodeProcess('dfp_ros.policy_node', domain, *words) as process:
+                status, output = process.wait(), process.output
+        assert status == 1, output
+        assert message in output
+        assert 'Traceback' not in output
+        assert sum('ERROR' in line for line in output.splitlines()) == 1, output

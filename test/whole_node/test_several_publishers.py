@@ -78,8 +78,8 @@ def test_two_drivers_of_one_arm_are_told(tmp_path: Path) -> None:
     """One of them is stuck somewhere else, with fresh stamps: warned of, or held by choice."""
     pytest.importorskip('rclpy')
     from testing.fixtures.robot_samples import rest_messages
-    from testing.processes.policy_cell import Cell
-    with Cell(write_policy(tmp_path / 'small.onnx', gain=0.7)) as cell:
+    from testing.processes.policy_cell import Cell, OFTEN
+    with Cell(write_policy(tmp_path / 'small.onnx', gain=0.7), **OFTEN) as cell:
         cell.wait_for_motion()
         publisher = cell.peer.node.create_publisher(
             type(rest_messages(cell.now())['joint_states']), 'joint_states', 5)

@@ -94,8 +94,8 @@ def policy_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def running_cell(policy: Path) -> Iterator[object]:
     """Start a node and its robot."""
     pytest.importorskip('rclpy')
-    from testing.processes.policy_cell import Cell
-    with Cell(policy) as cell:
+    from testing.processes.policy_cell import Cell, OFTEN
+    with Cell(policy, **OFTEN) as cell:
         cell.wait_for_motion()
         yield cell
 

@@ -47,7 +47,7 @@ from testing.processes.ros_processes import NodeProcess, wait_until_known
 
 # Modifies a message, or drops it by returning None.
 Change = Callable[[Any], Any]
-_PERIOD = 0.01  # s between two messages of a source
+_SIMULATED_PERIOD = 0.01  # s between two steps of simulated time
 # Messages that may wait for a test that is slower than the node.
 _DEEP = 5000
 #: Parameter with which a busy machine, where an inference takes long, is no reason for a refusal.
@@ -101,7 +101,7 @@ class Report:
 
 class FaultCell:
     """
-    Policy node with a simulated robot at 100 Hz and subscriptions to all topics.
+    Policy node with a simulated robot at its control rate and subscriptions to all topics.
 
     The robot does not move when commanded: only the commands are tested.
 
@@ -148,6 +148,8 @@ class FaultCell:
         self._ended = threading.Event()
         # Files are read with what others leave of the processors, which may be next to nothing.
         parameters.setdefault('load_timeout', 120.0)
+        # Tests wait for reports; benchmarks have them as rarely as other users.
+        parameters.setdefault('diagnostics__interval', 0.2)
         parameters = {name.replace('__', '.'): value for name, value in parameters.items()}
         self._arguments = list(arguments(policy, **{
             'robot': description or robot.description, 'publish_decisions': 'true',
@@ -240,10 +242,11 @@ class FaultCell:
     def _publish(self) -> None:
         """Publish as the robot."""
         due = time.monotonic()
+        period = _SIMULATED_PERIOD if self._simulated else self.robot.tick
         while not self._ended.wait(max(0.0, due - time.monotonic())):
-            due += _PERIOD
+            due += period
             with self._lock:
-                self._time += _PERIOD
+                self._time += period
                 now = self.now()
                 if self._simulated:
                     self._clock.publish(Clock(clock=Time(nanoseconds=now).to_msg()))

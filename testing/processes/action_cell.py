@@ -122,7 +122,7 @@ class ActionCell:
             assert self.node.process.poll() is None, self.node.output
             assert answer.result().success
 
-    def await_running(self, count: int = 20, timeout: float = 120.0) -> None:
+    def await_running(self, count: int = 8, timeout: float = 120.0) -> None:
         """Wait until it runs, and no goal has failed."""
         self.heard.await_one(runs, count, timeout)
 

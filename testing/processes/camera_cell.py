@@ -76,6 +76,8 @@ class CameraCell:
             **parameters: Any) -> None:
         """Start the node."""
         self.domain = free_domain()
+        # Tests wait for reports.
+        parameters.setdefault('diagnostics__interval', 0.2)
         self.wrist: Callable[[int], Any] = good_picture
         self.process = NodeProcess(
             'dfp_ros.policy_node', self.domain, '--ros-args', *arguments(

@@ -39,6 +39,8 @@ from testing.fixtures.robot_samples import rest_messages
 from testing.processes.ros_processes import NodeProcess, Peer
 
 SHIPPED = ROOT / 'config' / 'ur5e_cube.yaml'
+#: Parameter with which a test waits less for reports.
+OFTEN: dict[str, Any] = {'diagnostics.interval': 0.2}
 
 
 # Wall time in s between two messages of a source, without and with a clock, whose steps have to be

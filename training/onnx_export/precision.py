@@ -30,8 +30,6 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper, TensorProto
-import onnx_ir
-from onnxruntime.quantization import quantize_dynamic, QuantType
 
 from dfp_ros.core.hung_calls import ended_by_interrupts
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
@@ -142,6 +140,10 @@ def _halve(model: onnx.ModelProto) -> None:
 
 def _quantised(model: onnx.ModelProto) -> onnx.ModelProto:
     """Quantise the layers between hidden layers with ONNX Runtime."""
+    # With the symbolic mathematics behind it, this takes longer to import than all the rest.
+    import onnx_ir
+    from onnxruntime.quantization import quantize_dynamic, QuantType
+
     wide = {
         tensor.name for tensor in model.graph.initializer
         if len(tensor.dims) == 2 and min(tensor.dims) >= _HIDDEN}

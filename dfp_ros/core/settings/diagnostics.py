@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Node parameters: thresholds of warnings and errors in diagnostics."""
+"""Node parameters of diagnostics: how often, and thresholds of warnings and errors."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ from dfp_ros.core.settings.setting import setting
 
 @dataclass(frozen=True)
 class DiagnosticsSettings:
-    """Thresholds of ``/diagnostics``; a value has to be above them."""
+    """Interval and thresholds of ``/diagnostics``; a value has to be above a threshold."""
 
+    interval: float = setting(
+        1.0, 'Time between two reports, in s.', bounds=(0.1, 1.0))
     period_warn: float = setting(
         0.5, 'Warning if the p99 of the period error is above this fraction of a tick.',
         bounds=(0.0, 1000.0))

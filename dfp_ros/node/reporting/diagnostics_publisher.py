@@ -11,11 +11,12 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Topic ``/diagnostics``: state and timing of the control loop, once a second."""
+"""Topic ``/diagnostics``: state and timing of the control loop, once a second, or more often."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+import time
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
@@ -28,8 +29,8 @@ from dfp_ros.node.reporting.diagnostics import diagnose, Situation
 from dfp_ros.node.reporting.subscriber_monitor import SubscriberMonitor
 from dfp_ros.node.ros.qos_monitor import QosMonitor
 
-# Statistics first, the message half a period later: a tick that becomes due waits for one of them.
-_HALF_PERIOD = 0.5  # s
+# Shortest time in s between two looks for command topics without a subscriber.
+_LOOK = 0.9
 
 
 class DiagnosticsPublisher:
@@ -54,11 +55,24 @@ class DiagnosticsPublisher:
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # Wall time, as simulated time may stand still, which has to be reported.
         self._timer = node.create_timer(
-            _HALF_PERIOD, self.advance, clock=Clock(clock_type=ClockType.STEADY_TIME))
+            self._half_interval, self.advance, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._statistics: Mapping[str, float] | None = None
+        self._looked = time.monotonic()
+
+    @property
+    def _half_interval(self) -> float:
+        """
+        Half the time between two reports in s.
+
+        Statistics first, the message half an interval later: a tick that becomes due waits for
+        one of them.
+        """
+        return self._ticker.loop.settings.diagnostics.interval / 2
 
     def advance(self) -> None:
         """Collect statistics, or publish a report with those collected before."""
+        if (wanted := round(self._half_interval * 1e9)) != self._timer.timer_period_ns:
+            self._timer.timer_period_ns = wanted
         if self._statistics is None:
             self._statistics = self._ticker.statistics.report()
             return
@@ -72,7 +86,9 @@ class DiagnosticsPublisher:
             ticker.log.last, statistics, facts, now))
         silent = self._find_silent(now) if ticker.is_active else []
         unheard = facts.get('unheard', '').split()
-        self._subscribers.advance(unheard if ticker.is_active else ())
+        if (steady := time.monotonic()) - self._looked > _LOOK:
+            self._looked = steady
+            self._subscribers.advance(unheard if ticker.is_active else ())
         report.status.append(self._watch.status(name, [*silent, *unheard]))
         self._publisher.publish(report)
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+import time
 from typing import Any
 
 import onnx
@@ -45,7 +46,8 @@ from dfp_ros.node.loading.pending_policy import (
 from dfp_ros.node.swap.change_plan import ChangePlan, plan_change
 from dfp_ros.resources import load_robot
 from dfp_ros.spec import SpecMismatch
-from testing.faults.robots import POSITION_ARM
+from testing.faults.robots import CUBE, POSITION_ARM
+from testing.policies.slow_policy import rounds_in, write_slow_policy
 
 ROBOT = load_robot(str(ROOT / 'config' / 'ur5e_cube.yaml'))
 
@@ -106,6 +108,20 @@ def test_latency_has_to_fit_the_tick(loop: ControlLoop) -> None:
     require_latency(replace(loop, latency=0.79 * tick))
     with pytest.raises(PolicyError, match=r'takes 40\.5 ms \(p99\), expected at most 40 ms'):
         require_latency(replace(loop, latency=0.81 * tick))
+
+
+def test_a_policy_that_is_far_too_slow_is_not_measured_for_long(tmp_path: Path) -> None:
+    """A few calls show that; more would burden the loop that runs beside."""
+    place, seconds = CUBE.place, 0.06
+    trial = write_slow_policy(tmp_path / 'trial.onnx', CUBE.spec, place)
+    path = write_slow_policy(
+        tmp_path / 'slow.onnx', CUBE.spec, place, rounds_in(trial, place, seconds))
+    wanted = settings(path, **{'execution.unbounded_operators': 'Loop'})
+    begin = time.process_time()
+    loop = load_control_loop(PendingPolicy(wanted), ROBOT)
+    assert time.process_time() - begin < 30 * seconds
+    with pytest.raises(PolicyError, match=r'its inference takes .* expected at most 16 ms'):
+        require_latency(loop)
 
 
 def test_change_plan_of_each_parameter(loop: ControlLoop, tmp_path: Path) -> None:
