@@ -15,17 +15,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-import multiprocessing
 import os
 from pathlib import Path
 import re
-import runpy
 import shlex
 import signal
 import subprocess
-import sys
 import time
 from typing import Any
 
@@ -33,13 +29,6 @@ import numpy as np
 
 from dfp_ros.core.description.unfilled import MARK
 from testing import ROOT
-
-# Longest time of a command in s.
-_LONGEST = 300.0
-#: What commands of training import, and PyTorch for its first optimiser: seconds each time.
-_SLOW_IMPORTS = [
-    'training', 'torch', 'torch._dynamo', 'training.learning.trainer.checkpoint',
-    'training.onnx_export.policy_graph', 'training.onnx_export.parity']
 
 
 @dataclass(frozen=True)
@@ -177,38 +166,20 @@ class Reader:
             return ''
         if step.is_after:
             self._wait_for_ends()
-        found, output = self._run(shlex.split(step.text))
+        ended = subprocess.run(
+            shlex.split(step.text), cwd=self._folder, env=self._environment, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            timeout=300)
         # A machine with other work may not keep the rate, and stand still for a moment; anything
         # else has to be right.
         failures = [
-            line for line in output.splitlines() if line.startswith('FAIL  ')]
+            line for line in ended.stdout.splitlines() if line.startswith('FAIL  ')]
         is_slow = 'preflight' in step.text and failures and all(
             re.match(r'FAIL  (rate|stale|source .*no message arrived for)', line)
             for line in failures)
-        assert found == status or is_slow, f'{step.text}\n{output}'
+        assert ended.returncode == status or is_slow, f'{step.text}\n{ended.stdout}'
         self._wait_for_ends()
-        return output
-
-    def _run(self, words: Sequence[str]) -> tuple[int | None, str]:
-        """Run a command to its end; return its status, and its output."""
-        if words[:2] != ['python', '-m'] or not words[2].startswith('training.'):
-            ended = subprocess.run(
-                words, cwd=self._folder, env=self._environment, text=True,
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                timeout=_LONGEST)
-            return ended.returncode, ended.stdout
-        # A process of its own like the others, forked from one that has imported what is slow.
-        forking = multiprocessing.get_context('forkserver')
-        forking.set_forkserver_preload(_SLOW_IMPORTS)
-        path = self._folder / 'command.log'
-        process = forking.Process(
-            target=run_module, args=(words[2:], self._folder, self._environment, path))
-        process.start()
-        process.join(_LONGEST)
-        if process.is_alive():
-            process.kill()
-            process.join()
-        return process.exitcode, path.read_text(errors='replace')
+        return ended.stdout
 
     def await_text(self, text: str, path: Path) -> None:
         """Wait until a terminal says something; its output is in ``terminal_N.log``."""
@@ -231,24 +202,3 @@ class Reader:
         while not condition():
             assert time.monotonic() < deadline, path.read_text(errors='replace')
             time.sleep(0.1)
-
-
-def run_module(
-        words: Sequence[str], folder: Path, environment: Mapping[str, str], output: Path) -> None:
-    """
-    Do in a new process what ``python -m`` does.
-
-    :param words: Name of the module, and its arguments.
-    :param folder: Working directory.
-    :param environment: Environment variables.
-    :param output: File for its output.
-    """
-    with output.open('wb') as file, open(os.devnull, 'rb') as nothing:
-        os.dup2(nothing.fileno(), 0)
-        for descriptor in (1, 2):
-            os.dup2(file.fileno(), descriptor)
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
-    sys.argv = list(words)
-    runpy.run_module(words[0], run_name='__main__', alter_sys=True)
