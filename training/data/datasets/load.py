@@ -28,6 +28,9 @@ from dfp_ros.core.text.printable import printable, TEXT
 from training.data.formats.lerobot.layout import is_dataset
 from training.data.transitions.source import DataSource
 from training.data.transitions.transitions import DataError, Transitions
+from training.presets import PRESETS
+
+_KEYS_OF_PRESETS = {config.observation_keys for _, config in PRESETS.values()}
 
 
 def load(source: DataSource) -> Transitions:
@@ -87,6 +90,8 @@ def require_used(source: DataSource, read: Mapping[str, Any]) -> None:
     """
     Require that what is chosen from a file can be chosen: an ``.npz`` has no parts to choose.
 
+    The keys of a preset are for its own data, and nobody's choice for others.
+
     :param source: The file, and what is chosen.
     :param read: Provenance of what was read; a converted file has the parts that it is made of.
     :raises DataError: If it is read as a whole, whatever was asked for.
@@ -95,13 +100,13 @@ def require_used(source: DataSource, read: Mapping[str, Any]) -> None:
         return
     for name in ('filter_key', 'observation_keys'):
         found = getattr(source, name)
-        if found and found != read.get(name) and list(found) != read.get(name):
-            option = f'--{name.replace("_", "-")}'
+        if not found or found in _KEYS_OF_PRESETS:
+            continue
+        if found != read.get(name) and list(found) != read.get(name):
             raise DataError(
-                f'{source.path}: found {option} {_words(found)}, which is for Robomimic files and '
-                'LeRobot datasets; all of this file is read, so leave the option out'
-                + ('' if name == 'filter_key' else f' (with a preset that has it, give {option} '
-                   'without a word)'))
+                f'{source.path}: found --{name.replace("_", "-")} {_words(found)}, which is for '
+                'Robomimic files and LeRobot datasets; all of this file is read, so leave the '
+                'option out')
 
 
 def _words(value: str | tuple[str, ...]) -> str:

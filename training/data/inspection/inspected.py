@@ -123,12 +123,6 @@ def inspect(
             except ConfigError as error:
                 verdicts.append(Compatibility(preset, 'no', (str(error),)))
                 continue
-        try:
-            require_used(replace(DataSource.of_run(config), path=path), data.source)
-        except DataError as error:
-            reason = str(error).removeprefix(f'{path}: ')
-            verdicts.append(Compatibility(preset, 'no', (reason,)))
-            continue
         # A reader may refuse an environment, or compute other rewards for another task of its
         # scene.
         if config.environment not in read and not has_own_rewards(path) and not (

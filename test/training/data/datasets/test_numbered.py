@@ -38,6 +38,7 @@ torch = pytest.importorskip('torch')
 
 from training.learning.trainer.checkpoint_file import CheckpointError, read  # noqa: E402
 from training.learning.trainer.run import prepare, swap, train  # noqa: E402
+from training.presets import PRESETS  # noqa: E402
 
 
 def made(number: int, size: int = 40, width: int = 3) -> Transitions:
@@ -312,7 +313,7 @@ def test_buffer_has_room_for_the_online_phase_after_a_swap(folder: Path) -> None
 
 @pytest.mark.parametrize(('option', 'words'), [
     ({'filter_key': 'train'}, '--filter-key train, which is for Robomimic files and LeRobot'),
-    ({'observation_keys': ('a', 'b')}, r'--observation-keys a b, .* give --observation-keys w')])
+    ({'observation_keys': ('a', 'b')}, '--observation-keys a b, which is for Robomimic files')])
 def test_parts_of_a_file_that_has_none_are_not_chosen(
         folder: Path, option: dict[str, object], words: str) -> None:
     """All of it would be learned from, whatever was asked for; with a kept summary, too."""
@@ -321,6 +322,10 @@ def test_parts_of_a_file_that_has_none_are_not_chosen(
     Data(settings(folder))
     with pytest.raises(DataError, match=f'reach-v0-001.npz: found {words}'):
         Data(settings(folder / 'reach-v0-001.npz', **option))
+
+
+def test_keys_of_a_preset_are_for_its_own_data(folder: Path) -> None:
+    Data(settings(folder, observation_keys=PRESETS['lift-joint-cpu'][1].observation_keys))
 
 
 def test_parts_that_a_converted_file_is_made_of_may_be_named(tmp_path: Path) -> None:
