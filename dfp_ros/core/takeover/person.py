@@ -258,6 +258,8 @@ class _Part:
             INCREMENT: self._summed, DISPLACEMENT: self._displaced}[entry.meaning]
         self._tick = tick
         self._found: list[float] = []
+        # What was read, without the turns that a device leaves out, and before the dead zone.
+        self._read: Sequence[float] = []
         self._identity: tuple[int | None, int] = (None, 0)
         # The message whose increment was added last.
         self._added: tuple[int | None, int] | None = None
@@ -266,6 +268,7 @@ class _Part:
     def transfer_from(self, other: _Part) -> None:
         """Continue from the state of another."""
         self._found, self._identity, self._added = other._found, other._identity, other._added
+        self._read = other._read
         self.start = other.start
 
     def read(self, samples: Mapping[str, Sample]) -> str:
@@ -282,7 +285,8 @@ class _Part:
             # A joint of the device that is read at -179 degrees after 179 was moved by two.
             numbers = [
                 number + turn * round((before - number) / turn)
-                for number, before, turn in zip(numbers, self._found, self._turns, strict=True)]
+                for number, before, turn in zip(numbers, self._read, self._turns, strict=True)]
+        self._read = numbers
         sample = samples[self._entry.source]
         self._identity = sample.stamp, sample.received
         self._found = [

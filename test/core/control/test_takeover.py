@@ -225,6 +225,27 @@ def test_a_device_that_is_turned_past_the_end_of_its_reading_moves_nothing_else(
     assert cell.position[0] == pytest.approx(before, abs=0.02)
 
 
+@pytest.mark.parametrize('start', [1.0, 4.5, 30.0])
+def test_a_dead_zone_is_no_turn_of_a_device(start: float) -> None:
+    """It stretches what is outside of it: by more than half a turn, if the device is turned far."""
+    robot = meaning(taken_over(), 'joint_positions', DISPLACEMENT)
+    assert robot.takeover is not None
+    cell = Cell(replace(robot, takeover=replace(robot.takeover, entries=tuple(
+        replace(entry, dead_zone=(0.5,) * len(entry.numbers))
+        if entry.action == 'joint_positions' else entry
+        for entry in robot.takeover.entries))))
+    cell.leader = [start, 0.0]
+    cell.step()
+    cell.hold()
+    cell.step()
+    before = cell.position[0]
+    cell.run(20)
+    assert cell.position[0] == pytest.approx(before, abs=0.02)
+    cell.leader[0] += 0.1
+    cell.run(40)
+    assert cell.position[0] == pytest.approx(before + 0.2, abs=0.02)
+
+
 @pytest.mark.parametrize('step', [0.02, 0.1, 0.3])
 def test_increments_are_not_saved_up(step: float) -> None:
     """If they come faster than the robot moves, it stops soon after the person does."""
