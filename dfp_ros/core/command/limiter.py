@@ -327,6 +327,7 @@ class CommandLimiter:
     def copy(self) -> CommandLimiter:
         """Make an independent limiter with the same state."""
         made = copy.copy(self)
+        made._places = self._places.copy()
         made._positions = [(i, copy.copy(position)) for i, position in self._positions]
         made._velocities = [(i, copy.copy(velocity)) for i, velocity in self._velocities]
         return made

@@ -137,6 +137,18 @@ def test_a_driver_that_counts_turns_and_begins_anew_is_believed(tmp_path: Path) 
         limiter.limit(np.array([0.05]), found)
 
 
+def test_a_copy_counts_turns_of_its_own(tmp_path: Path) -> None:
+    """As the watchdog's, from which the node goes on after a decision that came too late."""
+    limiter = CommandLimiter(make_limits(robot_in(tmp_path), spec_in('rad', 0.05)), TICK)
+    limiter.limit(np.array([0.05]), limiter.unwrap(np.array([3.1])))
+    other = limiter.copy()
+    for place in (-3.1, -1.0, 1.0, 3.1, -3.1):
+        other.unwrap(np.array([place]))
+    found = limiter.unwrap(np.array([-3.1]))
+    assert found is not None
+    np.testing.assert_allclose(found, 2 * math.pi - 3.1)
+
+
 def test_only_angles_without_end_have_turns(tmp_path: Path) -> None:
     """A range has an end, from which nothing may lead on."""
     for unit, extra, expected in (
