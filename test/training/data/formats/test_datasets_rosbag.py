@@ -374,6 +374,22 @@ def test_a_node_of_another_rate(tmp_path: Path) -> None:
     assert len(data) == 39
 
 
+def test_a_node_of_the_same_rate_whose_steps_are_unsteady(tmp_path: Path) -> None:
+    """A simulation of 24 Hz leaves out clock steps, and a machine with too much load decisions."""
+    data, _ = read(write_bag(tmp_path / 'simulated', decided(grain=41_666_667, count=60)))
+    assert len(data) > 40
+    # A step that is late by 1.2 periods leaves one out, and is followed by a short one.
+    messages, number = mark(START - 5 * MS, 'start'), 0
+    for i in range(100):
+        if i % 5 == 4:
+            continue
+        number, at = number + 1, START + i * PERIOD + (i % 5 == 3) * PERIOD * 12 // 10
+        messages += state(at + 2 * MS, i / 1000, at - MS)
+        messages += decision(number, at, at - MS, i / 1000)
+    data, _ = read(write_bag(tmp_path / 'busy', messages + mark(START + 100 * PERIOD, 'success')))
+    assert len(data) > 40
+
+
 def test_a_node_whose_rate_was_changed_for_a_while(tmp_path: Path) -> None:
     """However few its steps were; a few steps after another change of a parameter are none."""
     messages, at = mark(START - 5 * MS, 'start'), START

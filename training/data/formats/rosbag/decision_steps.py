@@ -50,6 +50,8 @@ _LATE, _MEMORY = 1_000_000_000, 10_000_000_000
 _SAME_RATE = 0.03
 # Number of steps of a control loop that say its rate.
 _FEW = 10
+# Share of steps that are far too long or too short, as on a machine with too much load.
+_UNSTEADY = 0.1
 
 
 class Observations(Protocol):
@@ -232,9 +234,15 @@ class DecisionSteps:
             usual, allowed = float(np.median(spacings)), period / 4
             near = spacings[np.abs(spacings - period) <= period / 2]
             if abs(usual - period) <= allowed and len(near):
-                # Their mean is the period even if a clock has coarse steps, and a step that is
-                # late changes it by half a period at most.
-                usual, allowed = float(near.mean()), period * (_SAME_RATE + 0.5 / len(near))
+                allowed = period * (_SAME_RATE + 0.5 / len(near))
+                if len(near) > (1 - _UNSTEADY) * len(spacings):
+                    # Their mean is the period even if a clock has coarse steps, and a step that
+                    # is late changes it by half a period at most.
+                    usual = float(near.mean())
+                else:
+                    # Of a clock whose steps are nearly as long as the period, the mean of all is;
+                    # of a machine with too much load, which leaves steps out, the median.
+                    usual = min(usual, float(spacings.mean()), key=lambda x: abs(x - period))
             if abs(usual - period) > allowed:
                 raise DataError(
                     f'decisions: found a control period of {usual * 1e-9:.4g} s, expected '
