@@ -29,7 +29,8 @@ from testing.policies.small_policy import cube_spec, policy_model, write_policy
 pytest.importorskip('rclpy')
 
 from dfp_ros.core.description.robot import load_robot_description
-from dfp_ros.core.policy.interface import PolicyError
+from dfp_ros.core.policy.interface import Chunk, PolicyError
+from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.policy.policy_file import read_policy_file
 from dfp_ros.core.settings.diagnostics import DiagnosticsSettings
 from dfp_ros.core.settings.execution import ExecutionSettings
@@ -119,9 +120,32 @@ def test_a_policy_that_is_far_too_slow_is_not_measured_for_long(tmp_path: Path) 
     wanted = settings(path, **{'execution.unbounded_operators': 'Loop'})
     begin = time.process_time()
     loop = load_control_loop(PendingPolicy(wanted), ROBOT)
-    assert time.process_time() - begin < 30 * seconds
+    assert time.process_time() - begin < 40 * seconds
     with pytest.raises(PolicyError, match=r'its inference takes .* expected at most 16 ms'):
         require_latency(loop)
+
+
+class Disturbed(OnnxPolicy):
+    """A policy whose calls take 0.1 s at first, as those of any do under other load."""
+
+    left = 0
+
+    def act(self, *arguments: Any, **named: Any) -> Chunk:
+        """Answer."""
+        self.left -= 1
+        if self.left >= 0:
+            time.sleep(0.1)
+        return super().act(*arguments, **named)
+
+
+def test_load_that_is_gone_soon_refuses_no_policy(loop: ControlLoop) -> None:
+    """The machine may be busy with the start of other nodes for the first second."""
+    policy = Disturbed(
+        loop.policy.file, loop.policy.execution, candidates=loop.policy.candidates)
+    policy.left = 9
+    found = load_control_loop(PendingPolicy(loop.settings, policy), ROBOT)
+    assert policy.left < 0
+    require_latency(found)
 
 
 def test_change_plan_of_each_parameter(loop: ControlLoop, tmp_path: Path) -> None:
