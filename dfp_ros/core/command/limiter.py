@@ -167,6 +167,11 @@ class CommandLimiter:
         return unwrapped
 
     @property
+    def added(self) -> dict[int, float]:
+        """Return what :meth:`unwrap` added last, by index, for joints without end."""
+        return {i: added for i, (_, added) in self._places.items()}
+
+    @property
     def last(self) -> list[float] | None:
         """Return the last command, act_dim numbers in SI units; None before the first."""
         return self._sent

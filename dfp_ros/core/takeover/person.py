@@ -156,12 +156,16 @@ class Person:
                 'hold')
         return Grip.AWAY, finding(Reason.PERSON_SILENT, f'{fault}; the takeover has ended')
 
-    def command(self, last: Sequence[float] | None, measured: Vector | None) -> Vector:
+    def command(
+            self, last: Sequence[float] | None, measured: Vector | None,
+            added: Mapping[int, float]) -> Vector:
         """
         Compute what the person asks for, after :meth:`look` found a command.
 
         :param last: The last command that was sent, SI units; None before the first.
         :param measured: Position feedback, shape (act_dim,), NaN if unknown; None without any.
+        :param added: Full turns in it that the driver leaves out, by index: a target leaves them
+            out, too.
         :return: Shape (act_dim,), SI units, NaN for outputs that the person does not command or
             that have no place to move on from, and infinite for those that are relative to a
             position which is unknown.
@@ -169,7 +173,7 @@ class Person:
         asked = self._nothing.copy()
         here = self._nothing if measured is None else measured
         for part in self._parts:
-            part.ask(asked, here if last is None else last, here)
+            part.ask(asked, here if last is None else last, here, added)
         return asked
 
     def _is_held(
@@ -296,7 +300,9 @@ class _Part:
         ] if self._zones else numbers
         return ''
 
-    def ask(self, asked: Vector, last: Sequence[float] | Vector, measured: Vector) -> None:
+    def ask(
+            self, asked: Vector, last: Sequence[float] | Vector, measured: Vector,
+            added: Mapping[int, float]) -> None:
         """Compute what is asked of the numbers."""
         commands = [float(last[place]) for place in self._places]
         if self.start is None:
@@ -312,9 +318,11 @@ class _Part:
         for place, number in zip(self._places, found, strict=True):
             asked[place] = number
         for place in self._relative:
+            here = measured[place]
+            if self._entry.meaning == TARGET:
+                here = here - added.get(place, 0.0)
             # Without feedback the limiter stops the robot.
-            asked[place] = asked[place] - measured[place] if (
-                math.isfinite(measured[place])) else math.inf
+            asked[place] = asked[place] - here if math.isfinite(here) else math.inf
 
     def _numbers(self, commands: list[float]) -> Sequence[float]:
         """Ask for the numbers themselves."""

@@ -127,6 +127,47 @@ def test_relative_commands_go_on_where_the_reading_begins_anew(
     np.testing.assert_allclose(found, turn(robot, spec, sign, float, size), atol=1e-6)
 
 
+TAKEOVER = """
+takeover:
+  sources:
+    leader: {topic: leader, type: sensor_msgs/msg/JointState, max_age: 1.0}
+    pad: {topic: joy, type: sensor_msgs/msg/Joy, max_age: 1.0}
+  dead_man: {source: pad, path: 'buttons[0]'}
+  fields:
+    - {action: wrist_step, meaning: target, source: leader, path: position, joints: [handle]}
+"""
+
+
+@pytest.mark.parametrize('unit', ['rad', 'deg'])
+def test_a_target_of_a_person_leaves_out_the_turns_that_the_driver_does(
+        unit: str, tmp_path: Path) -> None:
+    """The robot is at -0.3 rad there, and goes to -0.2 rad, not a whole turn back."""
+    size = 1.0 if unit == 'rad' else math.radians(1)
+    spec = spec_in(unit, 0.05 / size)
+    robot_in(tmp_path, unit)
+    path = tmp_path / 'robot.yaml'
+    path.write_text(path.read_text() + TAKEOVER.replace(
+        'path: position', f'path: position, scale: {1 / size}'))
+    controller: Any = make_controller(
+        Settings('any', 'any'), load_robot_description(path), Ahead(spec, 1),
+        iter(range(10**9)).__next__)
+    controller.reset(0)
+    here, now, found = 3.0, 0, []
+    for _ in range(140):
+        now += TICK
+        decision = controller.step(now, {
+            'arm': Sample(now, now, {'name': ['wrist'], 'position': [wrapped(here)]}),
+            'leader': Sample(now, now, {'name': ['handle'], 'position': [-0.2]}),
+            'pad': Sample(now, now, {'buttons[0]': int(here > 5.98 or bool(found))})})
+        assert decision.sent is not None, decision.text
+        here = float(decision.sent[0]) * size
+        if here > 5.98:
+            found.append(here)
+    assert controller.limiter.added[0] == pytest.approx(2 * math.pi / size)
+    assert found[-1] == pytest.approx(2 * math.pi - 0.2, abs=1e-6)
+    assert here == found[-1]
+
+
 def test_a_driver_that_counts_turns_and_begins_anew_is_believed(tmp_path: Path) -> None:
     """Its zero is another one then: what it measured before says nothing."""
     limiter = CommandLimiter(make_limits(robot_in(tmp_path), spec_in('rad', 0.05)), TICK)

@@ -227,7 +227,7 @@ def test_a_device_that_is_turned_past_the_end_of_its_reading_moves_nothing_else(
 
 @pytest.mark.parametrize('start', [1.0, 4.5, 30.0])
 def test_a_dead_zone_is_no_turn_of_a_device(start: float) -> None:
-    """It stretches what is outside of it: by more than half a turn, if the device is turned far."""
+    """It stretches what is outside: by more than half a turn, if the device is turned far."""
     robot = meaning(taken_over(), 'joint_positions', DISPLACEMENT)
     assert robot.takeover is not None
     cell = Cell(replace(robot, takeover=replace(robot.takeover, entries=tuple(
