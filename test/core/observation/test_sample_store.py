@@ -165,6 +165,22 @@ def test_a_sample_that_was_overtaken_replaces_none() -> None:
     assert add(9.0, 9.5) == 9.1
 
 
+@pytest.mark.parametrize('behind', [0.0, 0.4, 0.9])
+@pytest.mark.parametrize('ahead', [-0.2, 0.0, 0.4, 0.9])
+def test_stamps_that_go_back_count_again_after_the_maximum_age(
+        ahead: float, behind: float) -> None:
+    """As of a driver that begins anew with another clock, each within 1 s of the node's."""
+    store = SampleStore(sources('a'), in_order=True)
+    store.add('a', Sample(round((10 + ahead) * S), 10 * S, {'new': False}))
+    waited = 0.0
+    while not store.samples['a'].values['new']:
+        waited += 0.01
+        received = 10 + waited
+        store.add('a', Sample(
+            round((received - behind) * S), round(received * S), {'new': True}))
+    assert waited <= 1.01
+
+
 def test_samples_that_are_no_use_any_more_are_not_kept() -> None:
     """However long a source publishes, few samples wait."""
     store = SampleStore(sources('a', sampling='before_tick'))
