@@ -90,7 +90,7 @@ def _sample(
     """
     path = Path(config.data)
     try:
-        transitions = Data(config, rewarded=False).load(0)
+        transitions = Data(config, rewarded=False, is_new=False).load(0)
     except DataError as error:
         raise ExportError(
             f'{path}: found no data file for the self-check; name the training data of the run '

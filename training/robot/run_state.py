@@ -139,7 +139,7 @@ def open_run(
         use_tensor_cores(config.device)
     memory.keep()
     torch.manual_seed(config.seed)
-    state = prepare(run.name, config)
+    state = prepare(run.name, config, is_new=False)
     checkpoint.take_over(base, state)
     episodes = RobotEpisodes(state.spec.action_size)
     if saved.exists():

@@ -56,10 +56,14 @@ class Data:
     :param config: ``data`` names a file, a folder of numbered files, or their common name without
         number.
     :param rewarded: Whether rewards are wanted; see :class:`DataSource`.
+    :param is_new: Whether parts that cannot be chosen are refused; an earlier run, which read the
+        whole file all the same, goes on and is exported.
     :raises DataError: If there is no file, or one cannot be read or has other fields.
     """
 
-    def __init__(self, config: TrainConfig, rewarded: bool = True) -> None:
+    def __init__(
+            self, config: TrainConfig, rewarded: bool = True, is_new: bool = True) -> None:
+        self._is_new = is_new
         self._config, self._source = config, DataSource.of_run(config, rewarded)
         self.files = files(self._source.path)
         self._orders: dict[int, np.ndarray] = {}
@@ -107,8 +111,9 @@ class Data:
         return replace(read, **self._description)
 
     def _require_used(self) -> None:
-        require_used(
-            replace(self._source, path=self.files[0]), self._description['source'])
+        if self._is_new:
+            require_used(
+                replace(self._source, path=self.files[0]), self._description['source'])
 
     def _read(self, index: int) -> Transitions:
         return load_file(replace(self._source, path=self.files[index]))

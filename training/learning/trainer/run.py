@@ -107,7 +107,7 @@ def train(
         config, note = resolve_precision(config, saved if resume else None)
         notes.append(note)
     torch.manual_seed(config.seed)
-    state = prepare(run.name, config)
+    state = prepare(run.name, config, is_new=not resume)
     state.notes += [*notes, *left_out(state.spec, config.data)]
     if config.environment != NO_ENVIRONMENT and not draws(config.environment, state.spec):
         state.notes.append(
@@ -189,14 +189,15 @@ def resolve_precision(config: TrainConfig, saved: Path | None) -> tuple[TrainCon
     return replace(config, precision=chosen), note
 
 
-def prepare(name: str, config: TrainConfig) -> checkpoint.RunState:
+def prepare(name: str, config: TrainConfig, is_new: bool = True) -> checkpoint.RunState:
     """
     Load the data and build the networks of a run.
 
     :param name: Name of the run.
     :param config: Its settings.
+    :param is_new: Whether it begins now, and does not resume.
     """
-    data = Data(config)
+    data = Data(config, is_new=is_new)
     file = data.index(0)
     transitions = data.load(0)
     if len(data.files) == 1:

@@ -322,6 +322,8 @@ def test_parts_of_a_file_that_has_none_are_not_chosen(
     Data(settings(folder))
     with pytest.raises(DataError, match=f'reach-v0-001.npz: found {words}'):
         Data(settings(folder / 'reach-v0-001.npz', **option))
+    # An earlier run has read all of it, and its settings cannot be changed any more.
+    Data(settings(folder, **option), is_new=False)
 
 
 def test_keys_of_a_preset_are_for_its_own_data(folder: Path) -> None:

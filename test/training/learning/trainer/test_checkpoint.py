@@ -317,6 +317,19 @@ def test_a_longer_run_equals_one_that_was_long_from_the_start(
     assert [one['at'] for one in spec.provenance['continued']] == [4, 9]
 
 
+def test_a_run_of_an_earlier_release_with_an_option_that_chose_nothing_goes_on(
+        copied: Path, data: Path) -> None:
+    """New runs are refused --filter-key for such data; this one can no longer be without."""
+    def change(content: dict[str, Any]) -> None:
+        content['config'] = replace(
+            TrainConfig.from_json(content['config']), filter_key='train').to_json()
+
+    rewritten(copied, change)
+    resume(copied, data, steps=5, filter_key='train')
+    assert load_agent(copied / 'checkpoint.pt')[3].step == 5
+    assert export([str(copied), '--out', str(copied / 'x.onnx')]) == 0
+
+
 def test_a_longer_run_says_what_becomes_of_a_falling_rate(
         data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     config = small(data, schedule='cosine', learning_rate=1e-3)
