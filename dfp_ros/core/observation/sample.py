@@ -41,8 +41,8 @@ def is_overtaken(
     Tell whether a message was measured before the newest one so far, but has arrived after it.
 
     A stamp that is older than the maximum age is no matter of order: it is a fault, which the
-    freshness monitor reports. Neither is one after another that is ahead of the clock, or of it, by
-    more than that, because a clock was set back. So a source whose stamps go back counts again
+    freshness monitor reports. Neither is one after another that is ahead of the clock, or of it,
+    by more than that, because a clock was set back. So a source whose stamps go back counts again
     after its maximum age at the latest.
 
     :param stamp: Header stamp of the message in ns; None or 0 for none.
