@@ -24,7 +24,7 @@ import torch
 from training.common import memory
 from training.config import ConfigError, TrainConfig
 from training.learning.networks.layers import use_tensor_cores
-from training.learning.trainer import checkpoint
+from training.learning.trainer import checkpoint, other_run
 from training.learning.trainer.continuation import (
     changed_lengths,
     ContinuationError,
@@ -140,7 +140,7 @@ def open_run(
     memory.keep()
     torch.manual_seed(config.seed)
     state = prepare(run.name, config, is_new=False)
-    checkpoint.take_over(base, state)
+    other_run.take_over(base, state)
     episodes = RobotEpisodes(state.spec.action_size)
     if saved.exists():
         named = state.spec

@@ -45,7 +45,7 @@ from training.learning.agents.agent import Agent
 from training.learning.networks.layers import use_tensor_cores
 from training.learning.networks.modules import Normaliser
 from training.learning.precision import faster
-from training.learning.trainer import checkpoint, readiness
+from training.learning.trainer import checkpoint, other_run, readiness
 from training.learning.trainer.added_frames import AddedFrames, reopen
 from training.learning.trainer.explorer import Explorer
 from training.learning.trainer.exported_policy import ACTING, ExportedPolicy
@@ -123,7 +123,7 @@ def train(
             f'{", ".join(str(image) for image in spec.images)}; name the environment of the data '
             'with --environment, or omit the online phase with --online-steps 0')
     if init_from:
-        checkpoint.initialise(init_from, state)
+        other_run.initialise(init_from, state)
     content = checkpoint.restore(saved, state) if resume else {}
     if distributed.own() == 0 and state.notes:
         say('\n'.join(map(error_line, state.notes)), to_errors=True)
