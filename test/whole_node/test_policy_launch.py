@@ -206,7 +206,8 @@ def generate_launch_description():
 
 #: Two inclusions of a file in another, and the values of rate in each, or what is said.
 INCLUDED_TWICE = {
-    'leak': ("include(rate='40'), include()", "argument 'rate': inner.launch.py is included 2 times"),
+    'leak': (
+        "include(rate='40'), include()", "argument 'rate': inner.launch.py is included 2 times"),
     'later one': ("include(), include(rate='40')", 'rates 7 and 40'),
     'groups': ("GroupAction([include(rate='40')]), GroupAction([include()])", 'rates 40 and 7'),
     'one group': ("GroupAction([include(rate='40')]), include()", 'rates 40 and 7'),
@@ -216,7 +217,7 @@ INCLUDED_TWICE = {
 
 
 def test_arguments_of_one_inclusion_are_refused_in_the_next(tmp_path: Path) -> None:
-    """`launch` keeps them in the scope: without the error, two robots had the rate of the first."""
+    """`launch` keeps them in the scope: both robots had the rate of the first."""
     inner = tmp_path / 'inner.launch.py'
     inner.write_text("""
 from launch import LaunchDescription
