@@ -295,10 +295,12 @@ def test_too_few_descriptors_are_named(
     path = write_policy(tmp_path / 'a.onnx', cube_spec(name='a'))
     if is_started:
         loader.read_policy(str(path), LONG)
-    open_files = set(map(int, os.listdir('/proc/self/fd')))
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
     # The lowest free numbers are given first.
-    free = [number for number in range(max(open_files) + 9) if number not in open_files]
+    taken = [os.dup(0) for _ in range(9)]
+    for number in taken:
+        os.close(number)
+    free = sorted(taken)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (free[spare], before[1]))
     try:
         with pytest.raises(PolicyError, match=r'Too many open files; raise the limit on open'):
