@@ -20,6 +20,7 @@ A process that ends with an error makes the launch fail, too; ``launch`` itself 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+import json
 import os
 from pathlib import Path
 import signal
@@ -90,7 +91,8 @@ def require_known(file: str, names: Iterable[str], groups: Iterable[str] = ()) -
     :param file: The launch file's ``__file__``.
     :param names: Its arguments.
     :param groups: Prefixes of names that only it uses, for example ``safety.``.
-    :return: The action, to be the first one of the file.
+    :return: The action, to be the first one of the file. It also refuses arguments that were given
+        to another inclusion of the file, and apply to this one because both are in one scope.
     """
     known, prefixes = tuple(names), tuple(groups)
 
@@ -98,13 +100,43 @@ def require_known(file: str, names: Iterable[str], groups: Iterable[str] = ()) -
         inherited = [
             name for name in context.launch_configurations if name.startswith(prefixes)
         ] if prefixes else []
-        for name in (*_given_names(context, file), *inherited):
+        inclusions = _given_names(context, file)
+        for name in (*(each for given_there in inclusions for each in given_there), *inherited):
             if name not in known:
                 raise LaunchError(
                     f'argument {name!r}: {Path(file).name} has none of that name; '
                     f'{nearest_argument(name, known)} (--show-args lists them)')
+        _refuse_leaked(context, file, known, inclusions)
 
     return OpaqueFunction(function=refuse)
+
+
+def _refuse_leaked(
+        context: LaunchContext, file: str, known: Sequence[str],
+        inclusions: Sequence[Sequence[str]]) -> None:
+    """
+    Refuse the arguments of an earlier inclusion that this one was not given.
+
+    ``launch`` keeps the arguments of an inclusion for everything after it in the same scope.
+
+    :param inclusions: Names of the arguments that each inclusion of the file is given.
+    :raises LaunchError: If there are some.
+    """
+    # Kept in the scope, and gone with it.
+    mark = f'{__name__} {os.path.realpath(file)}'
+    settings = context.launch_configurations
+    # The defaults of this inclusion are not declared yet.
+    values = {name: settings[name] for name in known if name in settings}
+    before = json.loads(settings.get(mark, '{}'))
+    for name, value in values.items():
+        count = sum(name in given_there for given_there in inclusions)
+        if value and before.get(name) == value and 0 < count < len(inclusions):
+            raise LaunchError(
+                f'argument {name!r}: {Path(file).name} is included {len(inclusions)} times, and '
+                f'{value!r}, given to an earlier inclusion, would apply to this one, too; put '
+                f'each inclusion into a group of its own (GroupAction, <group>), or give {name!r} '
+                'to each')
+    settings[mark] = json.dumps(values)
 
 
 def nearest_argument(name: str, known: Sequence[str]) -> str:
@@ -114,14 +146,14 @@ def nearest_argument(name: str, known: Sequence[str]) -> str:
     return f'did you mean {same[0]!r}?' if same else nearest(name, known)
 
 
-def _given_names(context: LaunchContext, file: str) -> list[str]:
+def _given_names(context: LaunchContext, file: str) -> list[list[str]]:
     """
-    List the arguments of the inclusion of a file, by `ros2 launch` or by another launch file.
+    List the arguments of each inclusion of a file, by `ros2 launch` or by another launch file.
 
     Other names in the context may be arguments of the including file.
     """
     root = getattr(getattr(context.locals, 'event', None), 'launch_description', None)
-    found: list[str] = []
+    found: list[list[str]] = []
     waiting: list[Any] = [root] if root is not None else []
     seen: set[int] = set()
     while waiting:
@@ -130,9 +162,9 @@ def _given_names(context: LaunchContext, file: str) -> list[str]:
             continue
         seen.add(id(entity))
         if isinstance(entity, IncludeLaunchDescription) and _is_same(entity, file):
-            found += [
+            found.append([
                 perform_substitutions(context, normalize_to_list_of_substitutions(name))
-                for name, _ in entity.launch_arguments]
+                for name, _ in entity.launch_arguments])
             continue
         waiting += getattr(entity, 'entities', None) or entity.describe_sub_entities()
     return found

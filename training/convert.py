@@ -101,18 +101,18 @@ def main(arguments: list[str] | None = None) -> int:
             asked.decisions, asked.marks, asked.out))
     except (DataError, DescriptionError, PolicyError, SharedFileError, SpecMismatch,
             WriteError) as error:
-        print(error_line(error), file=sys.stderr)
+        say(error_line(error), to_errors=True)
         return 2
     source = {**transitions.source, 'robot_sha256': robot_sha256}
     try:
         stored.save(asked.out, replace(transitions, source=source))
     except OSError as error:
-        print(error_line(error if isinstance(error, WriteError) else (
-            f'{asked.out}: cannot be written: {error}')), file=sys.stderr)
+        say(error_line(error if isinstance(error, WriteError) else (
+            f'{asked.out}: cannot be written: {error}')), to_errors=True)
         return 2
     say('\n'.join(map(error_line, report.lines())))
     for reason in report.refused:
-        print(f'left out: {error_line(reason)}', file=sys.stderr)
+        say(f'left out: {error_line(reason)}', to_errors=True)
     say(f'{asked.out}: {len(transitions)} transitions')
     return 1 if report.refused else 0
 

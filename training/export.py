@@ -139,7 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
         require_output(asked.out)
         is_file = asked.run.is_file()
     except OSError as error:
-        print(error_line(error), file=sys.stderr)
+        say(error_line(error), to_errors=True)
         return 2
     if is_file:
         return _store(asked, name)
@@ -150,7 +150,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         found = export(asked.run, asked.out, asked.data, **changes)
     except (CheckpointError, ExportError, ValueError, WriteError) as error:
-        print(error_line(error), file=sys.stderr)
+        say(error_line(error), to_errors=True)
         return 2
     say(f'{asked.out}: {asked.out.stat().st_size / 1e6:.2f} MB; against PyTorch on '
         f'{found.compared} chunks: action {found.action:.1e}, value {found.value:.1e}, '
@@ -162,18 +162,18 @@ def _store(asked: argparse.Namespace, name: str) -> int:
     """Convert a policy file to another precision."""
     for other in ('candidates', 'noise_scale', 'data'):
         if getattr(asked, other) is not None:
-            print(f'--{other.replace("_", "-")}: {error_line(asked.run)} is a policy file, which '
-                  'fixes this already; give the folder of a run to export it again',
-                  file=sys.stderr)
+            say(f'--{other.replace("_", "-")}: {error_line(asked.run)} is a policy file, which '
+                'fixes this already; give the folder of a run to export it again',
+                to_errors=True)
             return 2
     try:
         found = store(asked.run, asked.out, asked.precision, name)
     except PolicyError as error:
         is_policy = asked.run.suffix == '.onnx'
-        print(error_line(error if is_policy else _no_policy(asked.run)), file=sys.stderr)
+        say(error_line(error if is_policy else _no_policy(asked.run)), to_errors=True)
         return 2
     except (ExportError, ValueError, WriteError) as error:
-        print(error_line(error), file=sys.stderr)
+        say(error_line(error), to_errors=True)
         return 2
     say(f'{asked.out}: {asked.out.stat().st_size / 1e6:.2f} MB; against {asked.run} on '
         f'{found.compared} observations: action {found.largest:.1e} at most, '

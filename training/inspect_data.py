@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
         require_output(asked.html)
         require_output(asked.png, '.png')
     except WriteError as error:
-        print(error_line(error), file=sys.stderr)
+        say(error_line(error), to_errors=True)
         return 2
     environments.headless()
     found: list[Inspected] = []
@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
                 if asked.html or (asked.png and not found):
                     found.append(one)
         except (ValueError, OSError) as error:
-            print(error_line(error), file=sys.stderr)
+            say(error_line(error), to_errors=True)
             status = 2
     try:
         if asked.html and found:
@@ -90,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
             png(panels(found[0].data, found[0].facts, found[0].rewarded), asked.png)
             say(asked.png)
     except WriteError as error:
-        print(error_line(error), file=sys.stderr)
+        say(error_line(error), to_errors=True)
         return 2
     return status
 

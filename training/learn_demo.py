@@ -98,17 +98,17 @@ def main(arguments: list[str] | None = None) -> int:
             description=(__doc__ or '').strip().splitlines()[0])
         get_package_prefix('dfp_ros')
     except (PackageNotFoundError, OSError):
-        print('learn_demo: the package dfp_ros is not found: it is not built, or this shell lacks '
-              'its environment; run `make learn`, or first `. env/setup.bash`', file=sys.stderr)
+        say('learn_demo: the package dfp_ros is not found: it is not built, or this shell lacks '
+            'its environment; run `make learn`, or first `. env/setup.bash`', to_errors=True)
         return 2
     signals = Signals()
     try:
         return learn(asked, signals)
     except (PreparationError, WriteError, ValueError) as error:
-        print(error_line(error), file=sys.stderr)
+        say(error_line(error), to_errors=True)
         return 2
     except Interrupted:
-        print('interrupted; what is there is gone on with the next time', file=sys.stderr)
+        say('interrupted; what is there is gone on with the next time', to_errors=True)
         return 128 + signals.received
 
 
@@ -142,7 +142,7 @@ def learn(asked: Command, signals: Signals) -> int:
             shutil.copyfile(source, partial)
     say(f'measurements: {out / "learn.json"}, picture: {out / "learn.png"}')
     for problem in problems:
-        print(problem, file=sys.stderr)
+        say(problem, to_errors=True)
     return 1 if problems or result.missed[0] or witness.beyond else 0
 
 

@@ -84,15 +84,15 @@ def main(arguments: list[str] | None = None) -> int:
         out = user_path(asked.out) if asked.out else run / FOLDER
         return learn(run, out, asked.settings)
     except (ValueError, TrainingError, WriteError) as error:
-        print(error_line(error), file=sys.stderr)
+        say(error_line(error), to_errors=True)
         return 2
     except OSError as error:
         if error.filename is None:
             raise
-        print(error_line(
+        say(error_line(
             f'{error.filename}: found a file or folder that is not as the learner leaves it '
             f'({error.strerror}); move it away, or name another folder with --out'),
-            file=sys.stderr)
+            to_errors=True)
         return 2
 
 

@@ -77,12 +77,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         say(report(asked.runs, asked.out, asked.png))
     except ReportError as error:
-        print(error_line(error), file=sys.stderr)
+        say(error_line(error), to_errors=True)
         return 2
     except OSError as error:
-        print(error_line(error if isinstance(error, WriteError) else (
+        say(error_line(error if isinstance(error, WriteError) else (
             f'{error.filename}: cannot be written ({error.strerror}); name another --out')),
-            file=sys.stderr)
+            to_errors=True)
         return 2
     return 0
 

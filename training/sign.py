@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             return _verify(asked.key, asked.policies)
     except (SignatureError, PolicyError, WriteError) as error:
-        print(error_line(error), file=sys.stderr)
+        say(error_line(error), to_errors=True)
         return 2
     return 0
 
@@ -107,7 +107,7 @@ def _verify(key: Path, policies: list[Path]) -> int:
         try:
             file = read_policy_file(path, trust)
         except PolicyError as error:
-            print(error_line(error), file=sys.stderr)
+            say(error_line(error), to_errors=True)
             status = 1
             continue
         say(

@@ -104,7 +104,7 @@ def planned(asked: argparse.Namespace) -> list[PlannedRun]:
             _name(name) == 'environment' for name, *_ in asked.vary)):
         base, note = choose_environment(base)
         if note:
-            print(error_line(note), file=sys.stderr)
+            say(error_line(note), to_errors=True)
     if not base.threads:
         # Concurrent runs share the CPUs evenly; by default PyTorch would use all for each.
         threads = max(1, (os.cpu_count() or 1) // asked.parallel)
@@ -192,7 +192,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         return sweep(runs, asked)
     except (ValueError, TrainingError, OSError) as error:
-        print(error_line(error), file=sys.stderr)
+        say(error_line(error), to_errors=True)
         return 2
 
 

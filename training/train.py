@@ -88,12 +88,12 @@ def main(arguments: list[str] | None = None) -> int:
         with distributed.group(config.device):
             first = distributed.own() == 0
             if note and first:
-                print(note, file=sys.stderr)
+                say(note, to_errors=True)
             progress = train(
                 run, config, asked.resume,
                 user_path(asked.init_from) if asked.init_from else None, asked.until)
     except (ValueError, TrainingError) as error:
-        print(error_line(error), file=sys.stderr)
+        say(error_line(error), to_errors=True)
         return 2
     done = progress.step == config.updates
     if asked.until is not None and progress.step >= asked.until:

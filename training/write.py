@@ -164,11 +164,11 @@ def main(arguments: list[str] | None = None) -> int:
             asked.environment, tuple(asked.observation_keys), asked.filter_key, asked.task,
             asked.pictures))
     except ValueError as error:
-        print(error_line(error), file=sys.stderr)
+        say(error_line(error), to_errors=True)
         return 2
     except OSError as error:
-        print(error_line(error if isinstance(error, WriteError) else (
-            f'{asked.out}: cannot be written ({error}); name another --out')), file=sys.stderr)
+        say(error_line(error if isinstance(error, WriteError) else (
+            f'{asked.out}: cannot be written ({error}); name another --out')), to_errors=True)
         return 2
     say(f'{asked.out}: {written}')
     return 0

@@ -202,3 +202,51 @@ def generate_launch_description():
     found = outputs_of(free_domain(), [(str(file), ['cell:=3']) for file in files])
     for (output, _), (_, message) in zip(found, cases, strict=True):
         assert message in output, output
+
+
+#: Two inclusions of a file in another, and the values of rate in each, or what is said.
+INCLUDED_TWICE = {
+    'leak': (
+        "include(rate='40'), include()", "argument 'rate': inner.launch.py is included 2 times"),
+    'later one': ("include(), include(rate='40')", 'rates 7 and 40'),
+    'groups': ("GroupAction([include(rate='40')]), GroupAction([include()])", 'rates 40 and 7'),
+    'one group': ("GroupAction([include(rate='40')]), include()", 'rates 40 and 7'),
+    'each': ("include(rate='40'), include(rate='40')", 'rates 40 and 40'),
+    'neither': ("DeclareLaunchArgument('rate', default_value='5'), include(), include()",
+                'rates 5 and 5')}
+
+
+def test_arguments_of_one_inclusion_are_refused_in_the_next(tmp_path: Path) -> None:
+    """`launch` keeps them in the scope: both robots had the rate of the first."""
+    inner = tmp_path / 'inner.launch.py'
+    inner.write_text("""
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+from dfp_ros.launch_arguments import require_known
+def say(context):
+    print('rate', LaunchConfiguration('rate').perform(context), flush=True)
+def generate_launch_description():
+    return LaunchDescription([
+        require_known(__file__, ['rate']),
+        DeclareLaunchArgument('rate', default_value='7'), OpaqueFunction(function=say)])
+""", encoding='utf-8')
+    launches: list[tuple[str, list[str]]] = []
+    for name, (actions, _) in INCLUDED_TWICE.items():
+        outer = tmp_path / f'{name}.launch.py'
+        outer.write_text(f"""
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+def include(**arguments):
+    return IncludeLaunchDescription(
+        PythonLaunchDescriptionSource({str(inner)!r}), launch_arguments=list(arguments.items()))
+def generate_launch_description():
+    return LaunchDescription([{actions}])
+""", encoding='utf-8')
+        launches.append((str(outer), []))
+    found = outputs_of(free_domain(), launches)
+    for (output, status), (name, (_, expected)) in zip(found, INCLUDED_TWICE.items(), strict=True):
+        rates = [line.split()[1] for line in output.splitlines() if line.startswith('rate ')]
+        assert expected in f'{output} rates {" and ".join(rates)}', (name, output)
+        assert status == (name == 'leak'), (name, output)

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 import contextlib
 from dataclasses import asdict
+import errno
 import json
 import os
 from pathlib import Path
@@ -37,13 +38,14 @@ from typing import Any
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.policy_file import PolicyFile
 from dfp_ros.core.settings.execution import ExecutionSettings
-from dfp_ros.node.files.loader_process import LONGEST, recall, remember
+from dfp_ros.node.files.loader_process import LONGEST, name_shortage, recall, remember
 from dfp_ros.spec import PolicySpec
 
 _POLL = 0.05  # s
 # Grace period of an abandoned request, in s, before its process is killed for the next: a restart
 # takes as long as most requests.
 _GRACE = 1.0
+_NO_DESCRIPTOR = name_shortage(OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
 _ROOT = Path(__file__).resolve().parents[3]
 # Imports this package, even if another is on the path, and nothing from the working directory.
 _MAIN = (
@@ -178,11 +180,11 @@ class Loader:
                 reply, received = self._receive(started, end, seconds, what, is_given_up)
             except OSError as error:
                 raise self._explain_end(what) from error
-            if 'error' in reply:
+            if 'error' in reply or len(received) != count:
                 for file in received:
                     os.close(file)
-                raise PolicyError(reply['error'])
-            assert len(received) == count, 'both processes have the same protocol'
+                # The kernel leaves out those that this process may not have.
+                raise PolicyError(reply.get('error') or f'{what}: {_NO_DESCRIPTOR}')
             return reply, [recall(file) for file in received]
         finally:
             self._lock.release()
@@ -235,14 +237,18 @@ class Loader:
         self._drop()
         if self._is_closed:
             raise PolicyError(f'{self._role} was asked for, but the node ends')
-        failed: list[Exception] = []
+        failed: list[OSError] = []
 
         def start() -> None:
             # A new process inherits priority and affinity of the thread that starts it.
             with contextlib.suppress(OSError):
                 os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
                 os.sched_setaffinity(0, range(os.cpu_count() or 1))
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            try:
+                ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            except OSError as error:
+                failed.append(error)
+                return
             try:
                 self._process = subprocess.Popen(
                     [sys.executable, '-c', _MAIN, str(theirs.fileno()), str(_ROOT)],
@@ -251,14 +257,20 @@ class Loader:
                 self._socket = ours
             except OSError as error:
                 failed.append(error)
+                ours.close()
             finally:
                 theirs.close()
 
         thread = threading.Thread(target=start, name='loader')
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:
+            raise PolicyError(
+                f'{self._role} could not be started: {error}; raise the limit on processes and '
+                'threads (`ulimit -u`), or allow the process more memory') from error
         thread.join()
         if self._socket is None:
-            raise PolicyError(f'{self._role} could not be started: {failed[0]}')
+            raise PolicyError(f'{self._role} could not be started: {name_shortage(failed[0])}')
         return self._socket
 
     def _drop(self) -> None:

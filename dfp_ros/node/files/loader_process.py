@@ -51,7 +51,7 @@ _NICE = 10
 _WARM_UPS = 2
 
 
-# Remedy if a file in memory cannot be made or written, by error number.
+# Remedy if a file in memory, or a descriptor, cannot be made or written, by error number.
 _REMEDIES = {
     errno.EFBIG: 'raise the limit on file sizes (`ulimit -f`), which counts for files in memory',
     errno.EMFILE: 'raise the limit on open files (`ulimit -n`)',
@@ -79,10 +79,15 @@ def remember(what: str, **contents: bytes) -> list[int]:
             os.close(file)
         size = sum(map(len, contents.values()))
         raise PolicyError(
-            f'{what}: its {size / 1e6:.1f} MB cannot be kept in memory: {error.strerror}; '
-            f'{_REMEDIES.get(error.errno or 0, "free memory, or allow the process more")}',
+            f'{what}: its {size / 1e6:.1f} MB cannot be kept in memory: {name_shortage(error)}',
         ) from error
     return files
+
+
+def name_shortage(error: OSError) -> str:
+    """Name what is short, and the remedy."""
+    remedy = _REMEDIES.get(error.errno or 0, 'free memory, or allow the process more')
+    return f'{error.strerror}; {remedy}'
 
 
 def recall(file: int) -> bytes:

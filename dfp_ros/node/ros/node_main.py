@@ -28,6 +28,7 @@ from rclpy.task import Future
 
 from dfp_ros.core.settings.setting import SettingsError
 from dfp_ros.core.text.errors import explain
+from dfp_ros.core.text.say import say
 from dfp_ros.node.parameters.declare import declare_parameter
 from dfp_ros.node.parameters.files import parameter_files, read_given, require_meant
 from dfp_ros.node.parameters.overrides import require_known
@@ -100,7 +101,7 @@ def _run(
         if rclpy.ok():
             rclpy.logging.get_logger(name).error(f'cannot start: {explain(error)}')
         else:
-            print(f'{name}: cannot start: {explain(error)}', file=sys.stderr)
+            say(f'{name}: cannot start: {explain(error)}', to_errors=True)
         return 1
     executor: Executor | None = None
     try:

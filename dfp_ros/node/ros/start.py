@@ -29,6 +29,7 @@ from rclpy.context import Context
 from rclpy.signals import SignalHandlerOptions
 
 from dfp_ros.core.text.printable import quoted
+from dfp_ros.core.text.say import say
 from dfp_ros.node.parameters.files import own_words, require_files
 from dfp_ros.node.ros.dds_transport import choose_transport, find_unknown_peer
 
@@ -120,7 +121,7 @@ def join(
     words = list(sys.argv if arguments is None else arguments)
     require_files(words)
     if _NO_LOG_FILE not in words and (trouble := explain_log_folder()):
-        print(f'no log file: {trouble}; the log goes to the console alone', file=sys.stderr)
+        say(f'no log file: {trouble}; the log goes to the console alone', to_errors=True)
         words += ['--ros-args', _NO_LOG_FILE]
     transport = choose_transport()
     if peer := find_unknown_peer():

@@ -177,9 +177,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         get_package_prefix('dfp_ros')
     except (PackageNotFoundError, OSError):
-        print('demo: the package dfp_ros is not found: it is not built, or this shell lacks its '
-              'environment; run `make demo`, or first `. env/setup.bash` (with your own ROS 2: '
-              '`colcon build`, then `. install/setup.bash`)', file=sys.stderr)
+        say('demo: the package dfp_ros is not found: it is not built, or this shell lacks its '
+            'environment; run `make demo`, or first `. env/setup.bash` (with your own ROS 2: '
+            '`colcon build`, then `. install/setup.bash`)', to_errors=True)
         return 2
     if ROBOTS[options.robot][2].startswith(VISUAL):
         try:
@@ -217,10 +217,10 @@ def main(arguments: list[str] | None = None) -> int:
             if not options.no_gif:
                 say(draw(folder / 'episodes', options.gif, signals, report))
         except Interrupted:
-            print('interrupted; all processes have been stopped', file=sys.stderr)
+            say('interrupted; all processes have been stopped', to_errors=True)
             return 128 + signals.received
     for problem in report.problems:
-        print(problem, file=sys.stderr)
+        say(problem, to_errors=True)
     say('passed' if report.passed else
         f'FAILED: {report.solved} of {report.asked} episodes solved, 80 % are required'
         if not report.problems else 'FAILED')

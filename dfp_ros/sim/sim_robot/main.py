@@ -36,6 +36,7 @@ from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.task import Future
 
+from dfp_ros.core.text.say import say
 from dfp_ros.node.parameters.parameters import LIFETIME
 from dfp_ros.node.process.end_requests import Requests
 from dfp_ros.node.ros.node_main import check_parameters, declare_end_with_parent, keep_spinning
@@ -70,7 +71,7 @@ def main(args: list[str] | None = None) -> int:
         robot = SimRobot(inbox)
         return _run(robot, inbox, requests, args)
     except ValueError as error:
-        print(f'sim_node: cannot start: {error}', file=sys.stderr)
+        say(f'sim_node: cannot start: {error}', to_errors=True)
         return 1
     finally:
         if robot is not None:

@@ -28,6 +28,8 @@ import resource
 import signal
 import sys
 
+from dfp_ros.core.text.say import say
+
 _PR_SET_PDEATHSIG = 1
 # Least and most memory in bytes that a graph may take; between them, half of what is available.
 _LEAST, _MOST = 1 << 30, 16 << 30
@@ -58,9 +60,10 @@ def run_in_child(work: Callable[[], int]) -> int:
     if os.WIFEXITED(ended):
         return os.WEXITSTATUS(ended)
     name = signal.Signals(os.WTERMSIG(ended)).name
-    print(
+    say(
         f'adopt: the process that runs the foreign graph was ended by {name}: memory was short, '
-        'or the graph makes ONNX Runtime crash; nothing was written', file=sys.stderr)
+        'or the graph makes ONNX Runtime crash; nothing was written',
+        to_errors=True)
     return 2
 
 

@@ -216,10 +216,10 @@ def _adopt(asked: argparse.Namespace) -> int:
                 f'{out}: is the foreign policy itself; name another file with --out')
         agreement = adopt(foreign, adoption, out, asked.force)
     except (AdoptError, DescriptionError) as error:
-        print(f'adopt: {printable(error, 2000)}', file=sys.stderr)
+        say(f'adopt: {printable(error, 2000)}', to_errors=True)
         return 2
     except OSError as error:
-        print(f'adopt: cannot be written: {printable(error, 2000)}', file=sys.stderr)
+        say(f'adopt: cannot be written: {printable(error, 2000)}', to_errors=True)
         return 2
     say(describe_adoption(adoption, foreign))
     say('\n' + printable(

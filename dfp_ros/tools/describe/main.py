@@ -36,6 +36,7 @@ from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.policy_file import read_policy_file
 from dfp_ros.core.text.printable import printable
+from dfp_ros.core.text.say import say
 from dfp_ros.node.parameters.files import own_words
 from dfp_ros.node.process.start import raise_interrupts
 from dfp_ros.resources import find_shared, SharedFileError
@@ -175,24 +176,30 @@ def main(args: list[str] | None = None) -> int:
         check_out(asked.out, asked.force)
         text = describe_robot(asked.seconds, asked.name or asked.out.stem, args)
         write_out(asked.out, text, asked.force)
-        print(
+        say(
             f'{asked.out}: {text.count(MARK) - 1} values to fill in, each marked {MARK}; the '
             'file is rejected until then')
         return 0
     except (PolicyError, SharedFileError, OutputError) as error:
-        print(f'describe: {printable(error, 2000)}', file=sys.stderr)
+        say(f'describe: {printable(error, 2000)}', to_errors=True)
         return 2
     except (ValueError, RuntimeError) as error:
         # rclpy raises RuntimeError if it cannot start.
-        print(f'describe: {printable(error, 2000)}', file=sys.stderr)
+        say(f'describe: {printable(error, 2000)}', to_errors=True)
         return 1
     except KeyboardInterrupt:
-        print('describe: interrupted; nothing was written', file=sys.stderr)
+        say('describe: interrupted; nothing was written', to_errors=True)
         return 1
-    except BrokenPipeError:
-        # The reader closed the pipe; Python's own flush at exit would complain.
+    except OSError as error:
+        # Of the standard output; Python's own flush at exit would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        if isinstance(error, BrokenPipeError):
+            # The reader has read enough.
+            return 0
+        say(
+            f'describe: the standard output cannot be written: {error.strerror}; write to another '
+            'file, or free space', to_errors=True)
+        return 2
 
 
 if __name__ == '__main__':

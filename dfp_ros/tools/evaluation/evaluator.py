@@ -29,7 +29,6 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from dfp_ros.core.control.episode_marks import FAILURE, START, SUCCESS
-from dfp_ros.core.text.printable import printable
 from dfp_ros.tools.episodes.machine import Event
 from dfp_ros.tools.episodes.manager_claim import ManagerClaim
 from dfp_ros.tools.episodes.service_call import PolicyServices, ServiceCall
@@ -340,12 +339,8 @@ class RobotEvaluator:
                 'receives no commands')
         if (status := self._reports.status) is not None:
             evaluation.require_same(policy_of(status), status['robot'])
-            changed = sorted(
-                key for key, value in status['settings'].items()
-                if key != 'noise_seed' and evaluation.settings.get(key) != value)
-            if changed:
-                changes = printable(', '.join(changed), 300)
-                evaluation.remark(f'parameters changed during the evaluation: {changes}')
+            if remark := evaluation.remark_settings(status['settings']):
+                self._say(f'{remark}; all episodes still count as one success rate')
         if was_suspended and self._is_running:
             raise _Abandoned('the evaluation was suspended')
         self._heed_events()

@@ -118,10 +118,25 @@ class RobotEvaluation:
             f'{self.solved} of {ended} episodes solved: {self.solved / ended:.1%} '
             f"(Wilson's 95 % interval {low:.1%} to {high:.1%}){short}{left_out}")
 
-    def remark(self, text: str) -> None:
-        """Add a note, once."""
-        if text not in self.remarks:
-            self.remarks.append(text)
+    def remark(self, text: str) -> bool:
+        """Add a note, once; return whether it is new."""
+        if text in self.remarks:
+            return False
+        self.remarks.append(text)
+        return True
+
+    def remark_settings(self, settings: Mapping[str, Any]) -> str:
+        """
+        Note the parameters that are not as they were at the start.
+
+        :param settings: The node's parameters now.
+        :return: The note, if it is new; otherwise nothing.
+        """
+        changed = sorted(
+            key for key, value in settings.items()
+            if key != 'noise_seed' and self.settings.get(key) != value)
+        text = f'parameters changed during the evaluation: {printable(", ".join(changed), 300)}'
+        return text if changed and self.remark(text) else ''
 
     def require_same(self, policy: Mapping[str, Any], robot: Mapping[str, Any]) -> None:
         """

@@ -95,7 +95,7 @@ def _take_overrides(arguments: list[str]) -> list[Parameter]:
     own, other = (name_from(arguments, name) for name in ('dfp_preflight', 'dfp_policy'))
     given = read_given(arguments)
     for line in require_meant(given, other, (own,)):
-        print(f'preflight: {line}', file=sys.stderr)
+        say(f'preflight: {line}', to_errors=True)
     values: dict[str, object] = {}
     for each in given:
         if each.is_for(other) and not each.is_for(own):
@@ -118,10 +118,10 @@ def main(args: list[str] | None = None) -> int:
         status = _measure(asked, args, requests)
     except (ValueError, OSError, ParameterException) as error:
         if not requests.ending.is_set():
-            print(f'preflight: cannot start: {explain(error)}', file=sys.stderr)
+            say(f'preflight: cannot start: {explain(error)}', to_errors=True)
     finally:
         if requests.ending.is_set():
-            print(f'preflight: interrupted: {requests.reason}', file=sys.stderr)
+            say(f'preflight: interrupted: {requests.reason}', to_errors=True)
         rclpy.try_shutdown()
         requests.close()
     # An answer that was given up may never come.
@@ -193,7 +193,7 @@ def _report(node: PreflightNode, asked: argparse.Namespace, hung: float = 0.0) -
         try:
             write_report(asked.json, node.subject, figures, verdict)
         except PreflightError as error:
-            print(f'preflight: {explain(error)}', file=sys.stderr)
+            say(f'preflight: {explain(error)}', to_errors=True)
             return 1
     return 0 if verdict.passed else 1
 

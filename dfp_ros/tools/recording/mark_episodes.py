@@ -76,7 +76,7 @@ def main(args: list[str] | None = None) -> int:
         for line in check_parameters(node, args):
             node.get_logger().warning(line)
     except ValueError as error:
-        print(f'mark_episodes: cannot start: {error}', file=sys.stderr)
+        say(f'mark_episodes: cannot start: {error}', to_errors=True)
         rclpy.try_shutdown()
         return 1
     publisher = node.create_publisher(String, TOPIC, 10)

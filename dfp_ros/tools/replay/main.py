@@ -187,19 +187,19 @@ def replay(arguments: argparse.Namespace) -> int:
                 'bare name or one that ends in .yaml; name the file with --robot')
         robot = load_robot(robot_file)
         if hash_robot(robot_file) != some['robot']['sha256']:
-            print(
+            say(
                 f'note: {printable(robot_file)} is not the file that was recorded',
-                file=sys.stderr)
+                to_errors=True)
         if not recording.has_person:
             # Before the description let a person take over.
             robot = replace(robot, takeover=None)
         steps = bag.with_samples(recording, robot)
         for note in bag.notes:
-            print(f'note: {note}', file=sys.stderr)
+            say(f'note: {note}', to_errors=True)
         if bag.lost:
-            print(
+            say(
                 f'note: {arguments.bag}: is truncated; {bag.lost} bytes at its end are lost',
-                file=sys.stderr)
+                to_errors=True)
     policies, other = _given_policy(arguments.policy, recording)
     loops = RecordedLoops(recording, robot, policies, other)
     spec = (other or loops.find_policy(some['sha256'])).spec
@@ -307,13 +307,13 @@ def main(arguments: list[str] | None = None) -> int:
         return replay(asked)
     except (LoopError, SettingsError) as error:
         text = explain(error)
-        print(f'{asked.bag}: its recorded settings are invalid: {text}', file=sys.stderr)
+        say(f'{asked.bag}: its recorded settings are invalid: {text}', to_errors=True)
         return 2
     except (ValueError, OSError, MemoryError) as error:
-        print(explain(error), file=sys.stderr)
+        say(explain(error), to_errors=True)
         return 2
     except NoAnswerError as error:
-        print(error, file=sys.stderr, flush=True)
+        say(error, to_errors=True)
         # The hanging thread never ends, and Python would wait for it.
         return leave(2)
 

@@ -215,7 +215,7 @@ def main(args: list[str] | None = None) -> int:
         sticks = Sticks(node, values, len(controls))
         topics = PersonTopics(node, robot, controls)
     except ValueError as error:
-        print(f'teleop_joy: cannot start: {explain(error)}', file=sys.stderr)
+        say(f'teleop_joy: cannot start: {explain(error)}', to_errors=True)
         rclpy.try_shutdown()
         return 1
     for word, control in zip(values['axes'].split(), controls, strict=False):

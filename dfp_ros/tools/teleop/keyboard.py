@@ -82,7 +82,7 @@ def main(args: list[str] | None = None) -> int:
                 f'most {len(PAIRS)} by keyboard')
         topics = PersonTopics(node, robot, controls)
     except ValueError as error:
-        print(f'teleop_keyboard: cannot start: {explain(error)}', file=sys.stderr)
+        say(f'teleop_keyboard: cannot start: {explain(error)}', to_errors=True)
         rclpy.try_shutdown()
         return 1
     keys = HeldKeys(controls, values['release_after'])

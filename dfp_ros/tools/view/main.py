@@ -40,6 +40,7 @@ from typing import Any
 from dfp_ros.core.description.topic_name import is_topic_name
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.text.printable import printable
+from dfp_ros.core.text.say import say
 from dfp_ros.node.parameters.files import own_words
 from dfp_ros.node.process.end_requests import collected_signals
 from dfp_ros.node.process.parent import AUTO, explain_orphan, read_kin
@@ -199,14 +200,14 @@ def _show(asked: argparse.Namespace, args: list[str] | None, signals: list[int])
             log: RerunLog | None = RerunLog(stream)
             assert log is not None
             for note in show_bag(asked.bag, asked.node, log, is_ended):
-                print(f'note: {note}', file=sys.stderr)
+                say(f'note: {note}', to_errors=True)
         else:
             log = show_live(asked, args, is_ended, stream)
     finally:
         stream.flush()
         stream.disconnect()
     counts = summarise(log.counts) if log is not None else ''
-    print(f'{asked.save or "shown"}: {counts or "no messages"}', flush=True)
+    say(f'{asked.save or "shown"}: {counts or "no messages"}')
 
 
 def main(args: list[str] | None = None) -> int:
@@ -220,7 +221,7 @@ def main(args: list[str] | None = None) -> int:
         try:
             _show(asked, args, signals)
         except (ViewError, RecordingError, ValueError, OSError) as error:
-            print(f'view: {printable(error, 2000)}', file=sys.stderr)
+            say(f'view: {printable(error, 2000)}', to_errors=True)
             return 2
     return 0
 

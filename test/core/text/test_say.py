@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 import subprocess
 import sys
@@ -43,3 +44,14 @@ def test_a_lost_reader_ends_no_program(tmp_path: Path) -> None:
         if 'true' in redirection:
             assert (ended.returncode, ended.stderr.replace('second\n', '')) == (0, '')
         done.unlink()
+
+
+def test_no_program_ends_because_its_errors_cannot_be_written() -> None:
+    """`print` raises OSError then, in the middle of a training or of the result of a replay."""
+    found = {
+        file.relative_to(ROOT).as_posix() for folder in ('dfp_ros', 'training')
+        for file in (ROOT / folder).rglob('*.py')
+        for call in ast.walk(ast.parse(file.read_text(encoding='utf-8')))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == 'print'
+        and any(ast.unparse(word) == 'file=sys.stderr' for word in call.keywords)}
+    assert not found

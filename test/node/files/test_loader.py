@@ -285,3 +285,28 @@ def test_a_file_that_does_not_fit_in_memory(
     assert str(there.value) == str(here.value)
     with pytest.raises(PolicyError, match='robot.yaml: its 0.0 MB cannot be kept in memory: File'):
         loader.read(str(tmp_path / 'robot.yaml'), LONG)
+
+
+@pytest.mark.parametrize(('is_started', 'spare'), [
+    (False, 0), (False, 1), (False, 2), (True, 0), (True, 1)])
+def test_too_few_descriptors_are_named(
+        loader: Loader, tmp_path: Path, is_started: bool, spare: int) -> None:
+    """Wherever they end, in the start, the request or the answer; and none is lost."""
+    path = write_policy(tmp_path / 'a.onnx', cube_spec(name='a'))
+    if is_started:
+        loader.read_policy(str(path), LONG)
+    # The lowest free numbers are given first.
+    taken = [os.dup(0) for _ in range(9)]
+    for number in taken:
+        os.close(number)
+    free = sorted(taken)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free[spare], before[1]))
+    try:
+        with pytest.raises(PolicyError, match=r'Too many open files; raise the limit on open'):
+            loader.read_policy(str(path), LONG)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    count = len(os.listdir('/proc/self/fd'))
+    loader.read_policy(str(path), LONG)
+    assert len(os.listdir('/proc/self/fd')) == count + (not is_started)

@@ -20,6 +20,8 @@ import math
 import os
 from pathlib import Path
 import re
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -402,3 +404,14 @@ def test_nodes_that_do_not_answer_take_bounded_time(monkeypatch: pytest.MonkeyPa
         robot.close()
         node.destroy_node()
         rclpy.shutdown(context=context)
+
+
+def test_a_standard_output_that_cannot_be_written() -> None:
+    """A full disk is named, and no success: the file that a shell writes is cut; a pipe ends."""
+    with open('/dev/full', 'wb') as full:
+        ended = subprocess.run(
+            [sys.executable, '-m', 'dfp_ros.tools.describe.main', 'cube_single'], cwd=ROOT,
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (
+        2, 'describe: the standard output cannot be written: No space left on device; write to '
+        'another file, or free space\n')

@@ -70,6 +70,16 @@ def test_result_is_kept_and_read_again(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ['monday.json']
 
 
+def test_parameters_that_changed_are_noted_once() -> None:
+    """The note is returned when it is new, so that the operator is told at once."""
+    found = evaluation(True)
+    assert found.remark_settings({'rate': 0.0, 'noise_seed': 3}) == ''
+    note = found.remark_settings({'rate': 40.0, 'noise_seed': 3})
+    assert note == 'parameters changed during the evaluation: rate'
+    assert found.remark_settings({'rate': 20.0}) == ''
+    assert found.remarks == [note]
+
+
 def test_an_episode_with_a_person_is_no_success_of_the_policy(tmp_path: Path) -> None:
     """It is kept, and counts neither for the rate nor for the number that was asked for."""
     path = tmp_path / 'helped.json'

@@ -23,12 +23,12 @@ from dataclasses import asdict, dataclass
 import hashlib
 import json
 from pathlib import Path
-import sys
 from typing import Any
 
 import numpy as np
 
 from dfp_ros.core.files.bounded_json import read_json
+from dfp_ros.core.text.say import say
 from dfp_ros.spec import ActionField, ObservationField
 from training.common.error_line import error_line
 from training.common.files import write_json
@@ -59,7 +59,7 @@ def kept(files: list[Path], source: DataSource) -> Summary | None:
     try:
         content = read_json(path.read_text())
         if content['of'] != state(files):
-            print(f'{error_line(path)}: is outdated; reading the data files', file=sys.stderr)
+            say(f'{error_line(path)}: is outdated; reading the data files', to_errors=True)
             return None
         count, *columns = content['statistics']
         return Summary(
@@ -71,8 +71,8 @@ def kept(files: list[Path], source: DataSource) -> Summary | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        print(error_line(
-            f'{path}: cannot be read ({error!r}); reading the data files'), file=sys.stderr)
+        say(error_line(
+            f'{path}: cannot be read ({error!r}); reading the data files'), to_errors=True)
         return None
 
 
@@ -92,9 +92,9 @@ def keep(files: list[Path], source: DataSource, summary: Summary, of: list[Any])
             'of': of, 'statistics': [statistics.count, *(c.tolist() for c in columns)],
             **fields, 'source': summary.description['source']})
     except OSError as error:
-        print(error_line(
+        say(error_line(
             f'{path}: cannot be written ({error}); the next start reads all files again'),
-            file=sys.stderr)
+            to_errors=True)
 
 
 def _path(files: list[Path], source: DataSource) -> Path:

@@ -32,6 +32,7 @@ import threading
 import traceback
 from typing import Any, Protocol
 
+from dfp_ros.core.text.say import say
 from training.common.error_line import error_line
 from training.common.files import write_json
 from training.common.provenance import ROOT
@@ -116,7 +117,7 @@ def work(planned: PlannedRun, folder: Path) -> int:
                 'config': json.loads(config.to_json()), 'progress': asdict(progress),
                 DATA_HASH: _data_hash(run)})
     except (ValueError, TrainingError) as error:
-        print(error_line(error), file=sys.stderr, flush=True)
+        say(error_line(error), to_errors=True)
         return 1
     except Exception:
         traceback.print_exc()
@@ -222,7 +223,7 @@ class RayTasks:
         except self._ray.exceptions.TaskCancelledError:
             return STOPPED
         except self._ray.exceptions.RayError as error:
-            print(error_line(error), file=sys.stderr)
+            say(error_line(error), to_errors=True)
             return 1
 
 

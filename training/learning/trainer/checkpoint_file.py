@@ -25,7 +25,6 @@ from collections.abc import Mapping
 import hashlib
 import os
 from pathlib import Path
-import sys
 from typing import Any
 import zipfile
 
@@ -33,6 +32,7 @@ import numpy as np
 import torch
 
 from dfp_ros.core.text.printable import printable
+from dfp_ros.core.text.say import say
 from training.common.error_line import error_line
 from training.common.files import atomic_path
 
@@ -108,9 +108,9 @@ def read(path: Path, tell: bool = False) -> dict[str, Any]:
                 f'{path}: {name}: found {type(content[name]).__name__}, expected '
                 f'{kind.__name__}; {REMEDY}')
     if told is None and tell:
-        print(
+        say(
             f'{error_line(path)}: has no hash of its contents, because an earlier release wrote '
-            'it; only the checksums of its archive were verified', file=sys.stderr)
+            'it; only the checksums of its archive were verified', to_errors=True)
     return content
 
 
