@@ -49,6 +49,15 @@ def test_versions_agree() -> None:
     assert asked.stdout.split()[-1] == said['package.xml']
 
 
+def test_dates_agree() -> None:
+    """The citation has the day of the newest version of the change log."""
+    log, citation = ((ROOT / name).read_text(encoding='utf-8') for name in (
+        'CHANGELOG.rst', 'CITATION.cff'))
+    newest = re.search(r'\n\d+\.\d+\.\d+ \((\d{4}-\d{2}-\d{2})\)\n-', log)
+    assert newest is not None
+    assert re.search(r"\ndate-released: '(.+)'", citation)[1] == newest[1]  # type: ignore[index]
+
+
 @pytest.mark.parametrize('name', PACKAGES)
 def test_package_xml(name: str) -> None:
     """The parser of ROS takes it, without a warning."""
