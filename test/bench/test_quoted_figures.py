@@ -18,7 +18,6 @@ from __future__ import annotations
 from functools import cache
 import hashlib
 import json
-from pathlib import Path
 import re
 from typing import Any
 
