@@ -141,3 +141,11 @@ def test_hashes_of_shipped_policies(name: str) -> None:
     for where in ('first-flight', 'your-robot', 'preflight', 'explaining'):
         for said in quoted.findall(page(f'docs/{where}.md')):
             assert digest.startswith(said), where
+
+
+def test_hash_of_the_robot_on_the_page() -> None:
+    """The report of the preflight is that of the description which the page builds up."""
+    blocks = re.findall(r'```yaml\n(.*?)```', page('docs/your-robot.md'), re.DOTALL)
+    digest = hashlib.sha256('\n'.join(blocks).encode()).hexdigest()
+    said = set(re.findall(r'on robot panda_joint \(sha256 (\w+)\)', page('docs/your-robot.md')))
+    assert said == {digest[:12]}, 'run the preflight of the page again, and put in what it prints'
