@@ -150,7 +150,7 @@ def learn(run: Path, out: Path, settings: LearnerSettings) -> int:
                     tell('value_weight is 0, as in the run: the policy clones the data and what '
                          'the robot does, and climbs no value; set --value-weight')
                 learner = Learner(out, state, episodes, settings, link, session, tell)
-                learner.catch_up()
+                learner.catch_up(asked)
                 learner.await_node(asked)
                 result = learner.run(asked)
         finally:

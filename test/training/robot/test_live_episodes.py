@@ -162,6 +162,34 @@ def test_they_are_those_of_the_recording(
         np.testing.assert_array_equal([found[name] for found in read], columns)
 
 
+def test_a_learner_that_ended_within_an_episode_reads_the_rest_of_it(tmp_path: Path) -> None:
+    """Transitions that it has learned from are not read again; those that are lost are told."""
+    files = EpisodeFiles(tmp_path, cube_spec())
+    for first in (100, 120):
+        live = Live()
+        live.mark('start')
+        for i in range(10):
+            live.decide(i, i / 20)
+        live.mark('failure')
+        files.write(replace(live.episodes[0], number=first), first)
+    notes: list[str] = []
+    for first, follows in (
+            (100, [True] * 9 + [False] + [True] * 8), (104, [True] * 5 + [False] + [True] * 8),
+            (108, [True] + [False] + [True] * 8), (109, [False] + [True] * 8),
+            (124, [True] * 5), (129, [])):
+        notes.clear()
+        found = list(files.rows_from(first, notes))
+        assert [is_next for _, is_next in found] == follows, first
+        assert len(notes) == (first < 110)
+        if notes:
+            assert 'found transitions from number 120, expected 109; those between' in notes[0]
+        both = live.rows * 2
+        for name in COLUMNS:
+            np.testing.assert_array_equal(
+                [row[name] for row, _ in found],
+                [row[name] for row in both[len(both) - len(found):]])
+
+
 def test_episodes_of_another_robot_are_left_out(tmp_path: Path) -> None:
     """A file in the folder that another run has written is named, and not learned from."""
     live = Live()
