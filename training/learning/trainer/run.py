@@ -233,10 +233,12 @@ def fill(
         transitions = sparse(transitions)
         corrections = None if corrections is None else sparse(corrections)
     if corrections is None:
-        room = len(transitions) + config.online_steps
+        room = config.replay or len(transitions) + config.online_steps
+        if config.device == 'cpu' and room > len(transitions):
+            readiness.require_memory(room, transitions)
         return ReplayBuffer(
-            transitions, config.horizon, config.discount, config.device, config.replay or room,
-            config.balanced, config.picture_delay)
+            transitions, config.horizon, config.discount, config.device, room, config.balanced,
+            config.picture_delay)
     buffer = ReplayBuffer(
         transitions, config.horizon, config.discount, config.device,
         len(transitions) + len(corrections), balanced=True, picture_delay=config.picture_delay)
