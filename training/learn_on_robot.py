@@ -55,7 +55,13 @@ from training.robot.learner import Learner
 from training.robot.learner_error import LearnerError
 from training.robot.process_priority import step_aside
 from training.robot.robot_link import RobotLink
-from training.robot.run_state import CHECKPOINT, FOLDER, open_run, require_without_pictures
+from training.robot.run_state import (
+    CHECKPOINT,
+    FOLDER,
+    notes_on_data,
+    open_run,
+    require_without_pictures,
+)
 from training.robot.settings import LearnerSettings
 
 # File in the folder of a run on a robot, locked by the learner that writes to it.
@@ -142,6 +148,8 @@ def learn(run: Path, out: Path, settings: LearnerSettings) -> int:
             make_folder(out)
             _lock(out, stack)
             state, episodes = open_run(run, out, settings)
+            for note in notes_on_data(state):
+                tell(note)
             readiness.require_space(state.agent, state.config, out)
             readiness.require_export(state.agent, state.spec, out)
             with RunLog(out, state.config, state.progress.step) as log, Session(

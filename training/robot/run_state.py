@@ -15,12 +15,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 import torch
 
+from dfp_ros.core.text.printable import printable, TEXT
 from training.common import memory
 from training.config import ConfigError, TrainConfig
 from training.learning.networks.layers import use_tensor_cores
@@ -30,7 +32,7 @@ from training.learning.trainer.continuation import (
     ContinuationError,
     differences,
 )
-from training.learning.trainer.run import prepare
+from training.learning.trainer.run import prepare, swap
 from training.robot.learner_error import LearnerError
 from training.robot.settings import LearnerSettings
 
@@ -141,6 +143,8 @@ def open_run(
     torch.manual_seed(config.seed)
     state = prepare(run.name, config, is_new=False)
     other_run.take_over(base, state)
+    # Of numbered files, that of the last update.
+    swap(state)
     episodes = RobotEpisodes(state.spec.action_size)
     if saved.exists():
         named = state.spec
@@ -153,6 +157,16 @@ def open_run(
         state.agent.improve()
     state.explorer = episodes
     return state, episodes
+
+
+def notes_on_data(state: checkpoint.RunState) -> Iterator[str]:
+    """Say which of numbered data files batches are from, as only one is in memory."""
+    if len(state.data.files) > 1:
+        yield from state.data.notes
+        yield (
+            f'{state.config.data}: of {len(state.data.files)} numbered files, batches are from '
+            f'{printable(state.data.files[state.file].name, TEXT)} alone, the last one of the '
+            'run, beside those of the robot')
 
 
 def resumed_lengths(

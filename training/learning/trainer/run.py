@@ -108,7 +108,7 @@ def train(
         notes.append(note)
     torch.manual_seed(config.seed)
     state = prepare(run.name, config, is_new=not resume)
-    state.notes += [*notes, *left_out(state.spec, config.data)]
+    state.notes += [*notes, *state.data.notes, *left_out(state.spec, config.data)]
     if config.environment != NO_ENVIRONMENT and not draws(config.environment, state.spec):
         state.notes.append(
             f'{config.environment}: a policy with pictures is not evaluated, as this environment '
