@@ -315,8 +315,8 @@ class Learner:
         ledger, releases, now = self._ledger, self._releases, time.monotonic()
         ledger.write(episode)
         self._backlog.append(episode)
-        policy = releases.name_of_number(episode.policies[-1]) if episode.policies else (
-            releases.name(self._changes.running))
+        policy = releases.name(self._changes.running) if episode.last_policy is None else (
+            releases.name_of_number(episode.last_policy))
         record, verdict = ledger.record(
             episode, policy, self._updates.count,
             sum(isinstance(item, dict) for item in self._backlog), now - self._began)

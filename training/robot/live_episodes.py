@@ -75,11 +75,20 @@ class LiveEpisode:
 
     @property
     def policies(self) -> tuple[int, ...]:
-        """Numbers of the policies of its steps, in order, without those of a person."""
-        found = [
+        """Numbers of the policies of its steps, each once, without those of a person's steps."""
+        return tuple(dict.fromkeys(self._deciding))
+
+    @property
+    def last_policy(self) -> int | None:
+        """Number of the policy of its last step that is not a person's; None without one."""
+        return next(reversed(self._deciding), None)
+
+    @property
+    def _deciding(self) -> list[int]:
+        """Numbers of the policies, one for each step, in order."""
+        return [
             policy for piece in self.pieces
             for policy, person in zip(piece.policies, piece.by_person, strict=True) if not person]
-        return tuple(dict.fromkeys(found))
 
     @property
     def person_steps(self) -> int:

@@ -236,7 +236,24 @@ def test_a_swap_loses_no_transition_and_no_chunk_reaches_across() -> None:
     assert live.column('masks') == [1, 1, 1, 1, 0]
     episode, = live.episodes
     assert episode.policies == (10, 20)
+    assert episode.last_policy == 20
     assert episode.rewards == -4
+
+
+@pytest.mark.parametrize('person', [False, True])
+def test_a_policy_that_comes_back_is_the_last_one(person: bool) -> None:
+    """Its episode is counted for it, not for the one that gave way to it."""
+    live = Live()
+    live.mark('start')
+    for i, loop in enumerate((1, 1, 2, 2, 1, 1)):
+        live.decide(i, i / 20, loop=loop)
+    if person:
+        live.decide(6, 0.3, loop=3, person=True)
+        live.decide(7, 0.3, loop=3, person=True)
+    live.mark('failure')
+    episode, = live.episodes
+    assert episode.policies == (10, 20)
+    assert episode.last_policy == 10
 
 
 @pytest.mark.parametrize('length', [1, 2, 4])
