@@ -31,8 +31,8 @@ from training.onnx_export.parity import compare, ExportError
 
 # Observations on which it is compared with the networks, and tried.
 _COMPARED, _TRIED = 4, 32
-# Least range of an action that a margin is a fraction of, of the 2 that it can have: networks never
-# answer an action that does not change in the data to the last digit.
+# Least range of an action that a margin is a fraction of, of the 2 that it can have: networks
+# never answer an action that does not change in the data to the last digit.
 _LEAST_RANGE = 0.2
 
 
