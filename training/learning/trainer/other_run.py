@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from training.data.datasets.alike import difference, joined
+from training.data.transitions.transitions import SAME_PERIOD
 from training.learning.agents.agent import Agent
 from training.learning.trainer.checkpoint import (
     data_hash,
@@ -83,7 +84,7 @@ def initialise(path: Path, state: RunState) -> None:
             f'{path}: action {fault}, so an action of the networks begins as another command in '
             f'{state.config.data}; to keep it, convert the data with --policy and the policy of '
             'that run')
-    if state.spec.period != spec.period:
+    if abs(state.spec.period - spec.period) > SAME_PERIOD * spec.period:
         state.notes.append(
             f'{path}: the networks learned steps of {spec.period:g} s, and those of '
             f'{state.config.data} take {state.spec.period:g} s')

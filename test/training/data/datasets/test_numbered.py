@@ -248,6 +248,16 @@ def test_a_file_that_means_something_else_is_named(
         Data(settings(folder))
 
 
+def test_periods_that_are_written_with_some_digits_are_the_same(folder: Path) -> None:
+    """A file of 0.0333333 s was refused beside one of 1/30 s, of which it said the same number."""
+    for number, period in enumerate((1 / 30, 0.0333333, 0.033333333)):
+        save(folder / f'reach-v0-{number:03d}.npz', replace(made(number), period=period))
+    assert Data(settings(folder)).load(0).period == pytest.approx(1 / 30)
+    save(folder / 'reach-v0-001.npz', replace(made(1), period=1 / 30.01))
+    with pytest.raises(DataError, match='found a period of 0.0333222 s, expected 0.0333333 s'):
+        Data(settings(folder))
+
+
 def test_one_file_in_memory_while_the_next_is_read(folder: Path, tmp_path: Path) -> None:
     prepare('x', settings(folder))  # imports what is imported late
     tmp_path = tmp_path / 'large'
