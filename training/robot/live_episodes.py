@@ -120,7 +120,7 @@ class LiveEpisodes:
             relative: Collection[str] = ()) -> None:
         """Start between two episodes."""
         self._steps = DecisionSteps(
-            layout, round(period * 1e9), False, LoggedObservations(), relative)
+            layout, round(period * 1e9), False, LoggedObservations(), relative, is_live=True)
         self._report = Report()
         self._cutter = EpisodeCutter(True, 'keep', self._report)
         self._given = 0

@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import replace
 import os
 from pathlib import Path
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -276,6 +277,20 @@ def test_what_a_person_does_is_kept_as_a_demonstration_too(tmp_path: Path, lengt
     np.testing.assert_allclose(found.actions[:, 0], [(3 + i) / 40 for i in range(length)])
     assert stored.load(next((tmp_path / 'episodes').glob('*.npz'))).source['person_steps'] == (
         length)
+
+
+def test_decisions_without_end_take_no_memory() -> None:
+    """A learner hears them for days, most of them outside of episodes."""
+    first, live = decide(0, 0.5), LiveEpisodes(LAYOUT, 0.05)
+    tracemalloc.start()
+    try:
+        live.decide(first)
+        before = tracemalloc.get_traced_memory()[0]
+        for i in range(1, 1000):
+            live.decide(replace(first, number=i, stamp=first.stamp + i * PERIOD))
+        assert tracemalloc.get_traced_memory()[0] < before + 5_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_restarted_node_is_a_gap() -> None:
