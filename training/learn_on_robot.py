@@ -41,7 +41,7 @@ os.environ.setdefault('MUJOCO_GL', 'disable')  # nothing is drawn
 import tyro
 
 from dfp_ros.core.files.user_path import user_path
-from training.common.disk import make_folder, WriteError
+from training.common.disk import WriteError
 from training.common.error_line import error_line
 from training.learning.trainer import checkpoint, readiness
 from training.learning.trainer.log import RunLog
@@ -58,6 +58,7 @@ from training.robot.robot_link import RobotLink
 from training.robot.run_state import (
     CHECKPOINT,
     FOLDER,
+    make_folders,
     notes_on_data,
     open_run,
     require_without_pictures,
@@ -145,7 +146,7 @@ def learn(run: Path, out: Path, settings: LearnerSettings) -> int:
                     'name another node with --policy-node')
             # A wrong name leaves no folder behind.
             checkpoint.settings(run / CHECKPOINT)
-            make_folder(out)
+            make_folders(out)
             _lock(out, stack)
             state, episodes = open_run(run, out, settings)
             for note in notes_on_data(state):

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+import os
 from pathlib import Path
 from types import MappingProxyType
 
@@ -24,6 +25,7 @@ import torch
 
 from dfp_ros.core.text.printable import printable, TEXT
 from training.common import memory
+from training.common.disk import make_folder
 from training.config import ConfigError, TrainConfig
 from training.learning.networks.layers import use_tensor_cores
 from training.learning.trainer import checkpoint, other_run
@@ -33,7 +35,9 @@ from training.learning.trainer.continuation import (
     differences,
 )
 from training.learning.trainer.run import prepare, swap
+from training.robot.episode_files import DEMONSTRATIONS, EPISODES
 from training.robot.learner_error import LearnerError
+from training.robot.releases import POLICIES
 from training.robot.settings import LearnerSettings
 
 #: Folder of the robot's episodes, policies and checkpoint in that of the trained run.
@@ -113,6 +117,21 @@ def require_without_pictures(run: Path) -> None:
             f'({", ".join(image.name for image in spec.images)}), expected one of numbers alone: '
             'decisions, which the learner learns from, have no pictures; convert recordings with '
             'training.convert, and train on them with training.train')
+
+
+def make_folders(out: Path) -> None:
+    """
+    Make the folder of a run on a robot, and require that files can be written to it.
+
+    So they have to be to the folders in it, which another user may have made: to those of policies
+    and episodes, the first file comes when the robot has worked for a while.
+
+    :raises WriteError: If one cannot be written to.
+    """
+    make_folder(out)
+    for name in (POLICIES, EPISODES, DEMONSTRATIONS):
+        if os.path.lexists(out / name):
+            make_folder(out / name)
 
 
 def open_run(
