@@ -41,6 +41,7 @@ from training.data.datasets.alike import joined, require_alike
 from training.data.datasets.load import load_file, locate, require_used
 from training.data.datasets.summary import keep, kept, state, Summary
 from training.data.formats.lerobot.layout import is_dataset
+from training.data.transitions.errors import permitted
 from training.data.transitions.frames import require_same
 from training.data.transitions.source import DataSource
 from training.data.transitions.statistics import measure
@@ -184,6 +185,11 @@ def files(path: Path) -> list[Path]:
 
     :raises DataError: If there is none.
     """
+    with permitted(path):
+        return _files(path)
+
+
+def _files(path: Path) -> list[Path]:
     numbered = [
         file for file in sorted(path.parent.glob(f'{path.stem}-*{path.suffix}'))
         if NUMBER.fullmatch(file.stem) and file.stem.rpartition('-')[0] == path.stem]

@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from training.common.permission import permitted
 from training.data.datasets.alike import difference, joined
 from training.data.transitions.transitions import SAME_PERIOD
 from training.learning.agents.agent import Agent
@@ -51,7 +52,8 @@ def initialise(path: Path, state: RunState) -> None:
     :raises CheckpointError: If the file cannot be read, or the other run's networks or data differ
         in shape or meaning.
     """
-    path = path / 'checkpoint.pt' if path.is_dir() else path
+    with permitted(path, CheckpointError):
+        path = path / 'checkpoint.pt' if path.is_dir() else path
     content = read(path, tell=True)
     config, spec, progress = parsed(path, content)
     seeing = ('encoder', 'encoder_widths', 'encoder_features') if state.spec.images else ()

@@ -31,6 +31,7 @@ from training.common import memory
 from training.common.disk import make_folder, WriteError
 from training.common.error_line import error_line
 from training.common.files import require_output
+from training.common.permission import permitted
 from training.common.provenance import commit, versions
 from training.config import NO_ENVIRONMENT, TrainConfig
 from training.data.datasets.corrections import load_corrections
@@ -78,7 +79,9 @@ def train(
     """
     config.require_simulator()
     saved = run / 'checkpoint.pt'
-    if saved.exists() and not resume:
+    with permitted(saved, TrainingError):
+        is_there = saved.exists()
+    if is_there and not resume:
         raise TrainingError(
             f'{run}: found a run there; continue it with --resume, or name another --run')
     if resume and init_from:
