@@ -285,6 +285,8 @@ class Controller:
         if step.stops:
             # Histories of the observation would lack this tick.
             self._builder.reset()
+            # Joints without end turn on while they slow down, and the turns are counted.
+            self._read_position(seen)
             return self._hold(step)
         measured = self._read_position(seen)
         step.findings += self._values.check(seen, self._settings)

@@ -127,6 +127,35 @@ def test_relative_commands_go_on_where_the_reading_begins_anew(
     np.testing.assert_allclose(found, turn(robot, spec, sign, float, size), atol=1e-6)
 
 
+@pytest.mark.parametrize('sign', [1, -1])
+def test_turns_are_counted_while_the_robot_is_held(sign: int, tmp_path: Path) -> None:
+    """It slows down for several turns, and does not go back through them after that."""
+    path = tmp_path / 'robot.yaml'
+    robot_in(tmp_path)
+    path.write_text(path.read_text().replace('velocity: 2.0', 'velocity: 30.0').replace(
+        'acceleration: 1.0e+4', 'acceleration: 20.0'))
+    controller: Any = make_controller(
+        Settings('any', 'any'), load_robot_description(path), Ahead(spec_in('rad', 2.0), sign),
+        iter(range(10**9)).__next__)
+    controller.reset(0)
+    here, found = 0.0, []
+    for i in range(140):
+        now = (i + 1) * TICK
+        if i == 40:
+            controller.operator.stop('by hand')
+        elif i == 100:
+            controller.operator.resume()
+        decision = controller.step(now, {'arm': Sample(
+            now, now, {'name': ['wrist'], 'position': [wrapped(here)]})})
+        assert decision.sent is not None, decision.text
+        here = float(decision.sent[0])
+        found.append(here * sign)
+    assert found[99] - found[39] > 3 * math.tau
+    assert found[98] == found[99]
+    assert (np.diff(found) >= 0).all()
+    assert found[-1] > found[99] + math.pi
+
+
 TAKEOVER = """
 takeover:
   sources:
