@@ -110,9 +110,8 @@ def make_limits(
                 unit = read_unit(entry.unit)
                 margin[where] = [
                     start_margin(unit, width) for width in (highest - lowest).tolist()]
-                if unit.measures == ANGLE:
-                    is_endless = (lowest <= -UNBOUNDED) & (highest >= UNBOUNDED)
-                    turn[where] = np.where(is_endless, 2 * math.pi / unit.size, math.inf)
+                is_endless = (lowest <= -UNBOUNDED) & (highest >= UNBOUNDED)
+                turn[where] = np.where(is_endless, unit.turn, math.inf)
     return Limits(
         low, high, tuple(stops), velocity, acceleration, position_low, position_high, margin,
         relative, tuple(rotations), turn)

@@ -25,7 +25,7 @@ from dfp_ros.core.observation.field import ObservationField
 from dfp_ros.core.observation.sample import ObservationError, Sample
 from dfp_ros.core.safety.reasons import Finding, finding, Reason
 from dfp_ros.core.settings.safety import SafetySettings
-from dfp_ros.core.units import ANGLE, read_unit
+from dfp_ros.core.units import read_unit
 
 # A robot may be moved faster than its own limits, by hand or by another program, and measurements
 # are noisy: a change of this many times the velocity limit is a jump.
@@ -227,7 +227,7 @@ def _watched(
     assert entry.reading is not None
     field = ObservationField(replace(entry, derivative=False, history=1, low=(), high=()))
     unit = read_unit(entry.unit)
-    is_angle = unit.measures == ANGLE and unit.is_position
-    turn = math.tau / unit.size if is_angle else math.inf
+    is_angle = unit.is_rate if entry.derivative else unit.is_position
     return _Watched(
-        entry.name, entry.unit, turn, field, entry.reading.source, rate, why, changes_within)
+        entry.name, entry.unit, unit.turn if is_angle else math.inf, field, entry.reading.source,
+        rate, why, changes_within)

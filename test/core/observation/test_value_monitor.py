@@ -93,6 +93,14 @@ def test_angles_go_around_in_any_unit(unit: str, size: float, expected: bool) ->
     assert bool(check(watch, 1, -3.14)) == expected
 
 
+def test_the_angle_of_a_derivative_goes_around() -> None:
+    """Its limit is for the angle, which is read past half a turn."""
+    watch = ValueMonitor(watched(unit='rad/s', derivative=True, max_rate=(3.0,) * 6), TICK)
+    assert not check(watch, 0, 3.14)
+    assert not check(watch, 1, -3.14)
+    assert check(watch, 2, -2.9)
+
+
 def test_a_measured_position_cannot_jump_either() -> None:
     """Its limit of velocity says how fast it may be moved, and several times that is no motion."""
     robot = load_robot_description(POSITION_ARM.description)
