@@ -28,6 +28,7 @@ from dfp_ros.core.description.commands import Stop
 from dfp_ros.core.rotations import nearest_form
 from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.text.numbers import shown
+from dfp_ros.core.turns import turns_left_out
 
 
 class CommandLimiter:
@@ -159,17 +160,12 @@ class CommandLimiter:
                 continue
             added = 0.0
             if before is not None and self._sent is not None:
-                count = round((before[0] - place) / turn)
                 # By several turns at once, a driver that counts them has begun anew.
-                added = before[1] + turn * count if abs(count) <= 1 else 0.0
+                added = before[1] + turn * turns_left_out(before[0], place, turn) if (
+                    abs(before[0] - place) <= 1.5 * turn) else 0.0
             self._places[i] = place, added
             unwrapped[i] += added
         return unwrapped
-
-    @property
-    def added(self) -> dict[int, float]:
-        """Return what :meth:`unwrap` added last, by index, for joints without end."""
-        return {i: added for i, (_, added) in self._places.items()}
 
     @property
     def last(self) -> list[float] | None:

@@ -380,7 +380,7 @@ class Controller:
             self._builder.reset()
             self._let_go()
             return self._hold(step, measured)
-        asked = self._person.command(self.limiter.last, measured, self.limiter.added)
+        asked = self._person.command(self.limiter.last, measured)
         beside = len(step.findings)
         step.findings += others
         self.planner.place = measured

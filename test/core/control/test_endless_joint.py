@@ -192,18 +192,55 @@ def test_a_target_of_a_person_leaves_out_the_turns_that_the_driver_does(
         here = float(decision.sent[0]) * size
         if here > 5.98:
             found.append(here)
-    assert controller.limiter.added[0] == pytest.approx(2 * math.pi / size)
     assert found[-1] == pytest.approx(2 * math.pi - 0.2, abs=1e-6)
     assert here == found[-1]
 
 
-def test_a_driver_that_counts_turns_and_begins_anew_is_believed(tmp_path: Path) -> None:
+@pytest.mark.parametrize('unit', ['rad', 'deg'])
+@pytest.mark.parametrize(('leader', 'start', 'end'), [
+    # The device is moved past the end of its reading, the robot is there already, or neither.
+    ((3.1, -3.1), 3.1, math.tau - 3.1), ((3.13, 3.13), 3.15, 3.13 - math.tau),
+    ((0.0, 3.0), 0.0, 3.0), ((0.0, 3.5), 0.0, 3.5 - math.tau)])
+def test_a_target_is_reached_the_shorter_way(
+        leader: tuple[float, float], start: float, end: float, unit: str, tmp_path: Path) -> None:
+    """A joint without end has no other."""
+    size = 1.0 if unit == 'rad' else math.radians(1)
+    spec = spec_in(unit, 0.5 / size)
+    robot_in(tmp_path, unit)
+    path = tmp_path / 'robot.yaml'
+    path.write_text(path.read_text() + TAKEOVER.replace(
+        'path: position', f'path: position, scale: {1 / size}'))
+    controller: Any = make_controller(
+        Settings('any', 'any'), load_robot_description(path), Ahead(spec, 1),
+        iter(range(10**9)).__next__)
+    controller.reset(0)
+    here, found = start, []
+    for i in range(80):
+        now = (i + 1) * TICK
+        decision = controller.step(now, {
+            'arm': Sample(now, now, {'name': ['wrist'], 'position': [wrapped(here)]}),
+            'leader': Sample(now, now, {
+                'name': ['handle'], 'position': [leader[min(i // 3, 1)]]}),
+            'pad': Sample(now, now, {'buttons[0]': 1})})
+        assert decision.sent is not None, decision.text
+        here = float(decision.sent[0]) * size
+        found.append(here)
+    assert here == pytest.approx(end, abs=1e-6)
+    assert np.abs(np.diff(found)).sum() < math.pi
+
+
+@pytest.mark.parametrize(('places', 'expected'), [
+    # The last one is not a turn further on, as it would be if this driver left turns out.
+    ((12.0, 12.05, 0.0, 0.05), (12.0, 12.05, 0.0, 0.05)), ((9.0, 9.05, 3.0), (9.0, 9.05, 3.0)),
+    ((3.0, 3.05, -3.2), (3.0, 3.05, math.tau - 3.2))])
+def test_a_driver_that_counts_turns_and_begins_anew_is_believed(
+        places: tuple[float, ...], expected: tuple[float, ...], tmp_path: Path) -> None:
     """Its zero is another one then: what it measured before says nothing."""
     limiter = CommandLimiter(make_limits(robot_in(tmp_path), spec_in('rad', 0.05)), TICK)
-    for place in (12.0, 12.05, 0.0, 0.05):
+    for place, wanted in zip(places, expected, strict=True):
         found = limiter.unwrap(np.array([place]))
         assert found is not None
-        assert found.tolist() == [place]
+        np.testing.assert_allclose(found, [wanted])
         limiter.limit(np.array([0.05]), found)
 
 
