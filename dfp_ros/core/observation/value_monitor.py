@@ -101,11 +101,13 @@ class ValueMonitor:
 
     :param robot: The robot's description.
     :param tick: Time between two ticks in ns.
+
+    :ivar tick: As given.
     """
 
     def __init__(self, robot: RobotDescription, tick: int) -> None:
         """Collect the monitored fields."""
-        self._tick = tick
+        self.tick = tick
         self._watched = [
             _watched(entry, entry.max_rate, 'max_rate', entry.changes_within)
             for entry in robot.observation if entry.max_rate or entry.changes_within]
@@ -193,7 +195,7 @@ class ValueMonitor:
         if last is None or time < last:
             watched.jumped = None
             return
-        seconds = max(time - last, self._tick) * 1e-9
+        seconds = max(time - last, self.tick) * 1e-9
         for i, (rate, old, new) in enumerate(zip(watched.rate, before, numbers, strict=False)):
             change = new - old
             if math.isfinite(watched.turn):
