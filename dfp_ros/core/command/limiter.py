@@ -149,7 +149,8 @@ class CommandLimiter:
         relative to the measured position would otherwise lead through a whole turn backwards.
 
         :param measured: Position feedback, shape (act_dim,), NaN if unknown; call this for each.
-        :return: The feedback, continued from the one at the first command.
+        :return: The feedback, continued from the one at the first command. A reset begins anew, so
+            that all that follows one depends on nothing before it.
         """
         if measured is None or not self._turns:
             return measured
