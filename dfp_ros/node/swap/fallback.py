@@ -70,6 +70,9 @@ class Fallback(Listener):
     def on_tick(self, tick: Tick) -> None:
         """Note for how long there has been a reason."""
         decision = tick.decision
+        if tick.entry.step == 1:
+            # An activation or a reset, after a time in which the policy was not asked.
+            self._lasted = None
         found = decision.reason and decision.reason & _reasons(
             self._ticker.loop.settings.fallback.names)
         # With inference beside the loop, a hold is followed by a wait for the next answer.
