@@ -126,6 +126,7 @@ class LockstepTrigger:
                 answer[1].state is State.STOPPED) == loop.controller.operator.is_stopped:
             self._commander.try_to_send(*answer, stamp)
         else:
+            self._answer = None
             # The robot's time stands still here while it waits for the command.
             self._tick(stamp, {
                 name: sample.arriving(stamp) for name, sample in store.samples.items()})

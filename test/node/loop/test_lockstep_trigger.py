@@ -123,6 +123,24 @@ def test_earlier_decisions_are_not_sent_after_a_stop(
     assert robot.told[-2:] == [robot.decided[1]] * 2
 
 
+def test_an_answer_is_for_its_own_instant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If there is none to the next one, that is decided again when it is resent."""
+    robot = Robot()
+    robot.send(Instant.NEW)
+    decide = robot.lockstep._tick
+
+    def fail(now: int, samples: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(robot.lockstep, '_tick', fail)
+    with pytest.raises(RuntimeError):
+        robot.send(Instant.NEW)
+    monkeypatch.setattr(robot.lockstep, '_tick', decide)
+    robot.send(Instant.REPEATED)
+    assert robot.told == robot.decided
+    assert len(robot.decided) == 2
+
+
 def test_earlier_decisions_do_not_stop_a_resumed_robot() -> None:
     """An old stop is not sent once the robot was resumed."""
     robot = Robot()
