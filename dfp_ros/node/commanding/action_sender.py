@@ -172,6 +172,15 @@ class ActionSender:
             self._ask(self._goal_type(
                 **{self._field: writer.write(decision.sent, stamp, decision.ahead)}), numbers)
 
+    def begin_episode(self) -> None:
+        """
+        Send the next command in any case, after an activation or a reset.
+
+        Another node, or somebody by hand, may have moved the robot since the last goal.
+        """
+        with self._lock:
+            self._sent = None
+
     def close(self) -> None:
         """Let nothing move that the server accepts from now on."""
         with self._lock:

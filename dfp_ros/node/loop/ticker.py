@@ -329,6 +329,7 @@ class Ticker:
         """Have the controller begin as new."""
         seed = self.loop.settings.noise_seed
         self._watchdog.hand_back()
+        self.commander.publishers.begin_episode()
         self.episodes += 1
         self.loop.controller.reset(seed)
         self.input_log.reset(seed)

@@ -32,6 +32,7 @@ from dfp_ros.core.control.decision import Commanding, State
 from dfp_ros.core.description.commands import Stop
 from dfp_ros.node.commanding import action_clients, action_sender
 from dfp_ros.node.commanding.action_sender import ActionSender, MOST_GOALS
+from dfp_ros.node.commanding.command_publishers import CommandPublishers
 from dfp_ros.node.ros.domain import free_domain
 from testing.processes.ros_processes import Peer
 
@@ -119,6 +120,43 @@ def test_a_server_that_is_gone_while_nothing_changes(
     send(sender, 0.5)
     send(sender, 0.5)
     assert sender.fault == ''
+    assert server.goals == [{'command': 0.5}] * 2
+
+
+class Anywhere:
+    """A node without ROS."""
+
+    resolve_topic_name = staticmethod('/{}'.format)
+
+    def create_client(self, *_: object) -> Any:
+        """Make a client that nothing answers."""
+        return SimpleNamespace(call_async=lambda request: Future())
+
+    def destroy_client(self, client: object) -> None:
+        """Do nothing."""
+
+
+def test_the_first_command_of_an_episode_is_a_goal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be the last one of before: in between, somebody may have opened the gripper."""
+    server, node = Server(), Anywhere()
+    monkeypatch.setattr(action_clients, 'ActionClient', lambda *_: server)
+    monkeypatch.setitem(sys.modules, 'control_msgs.action', SimpleNamespace(
+        GripperCommand=type('GripperCommand', (), {'Goal': dict})))
+    topic: Any = SimpleNamespace(
+        action='control_msgs/action/GripperCommand', topic='grip', trajectory='point',
+        goal_change=0.0, entries=[None], stop_of=lambda _: Stop.KEEP, name='grip')
+    loop: Any = SimpleNamespace(
+        robot=SimpleNamespace(commands=[topic]), writers=[None], policy=SimpleNamespace(
+            spec=SimpleNamespace(action_slices={'grip': slice(0, 1)})))
+    topic.entries = [SimpleNamespace(action='grip')]
+    watch: Any = SimpleNamespace()
+    publishers = CommandPublishers(node, loop, watch)  # type: ignore[arg-type]
+    [sender] = publishers._publishers
+    assert isinstance(sender, ActionSender)
+    for _ in range(2):
+        for _ in range(3):
+            send(sender, 0.5)
+        publishers.begin_episode()
     assert server.goals == [{'command': 0.5}] * 2
 
 

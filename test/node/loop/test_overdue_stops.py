@@ -43,6 +43,12 @@ LIMIT = 20.0  # s
 class Publishers(Ears):
     """Record the commands of both threads."""
 
+    episodes = 0
+
+    def begin_episode(self) -> None:
+        """Count them."""
+        self.episodes += 1
+
     def send(self, loop: ControlLoop, decision: Decision, stamp: int) -> None:
         """Take the command of a decision."""
         self.try_to_send(loop, decision, stamp)
@@ -160,5 +166,6 @@ def test_a_reset_begins_anew(tmp_path: Path) -> None:
         tick = blocked.tick()
     finally:
         blocked.ticker._watchdog.stop()
+    assert blocked.publishers.episodes == 1
     assert tick.entry.failed is Failed.NOTHING
     assert tick.decision.state is State.RUNNING
