@@ -30,6 +30,7 @@ from rclpy.task import Future
 
 from dfp_ros.core.control.decision import Commanding, State
 from dfp_ros.core.description.commands import Stop
+from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.node.commanding import action_clients, action_sender
 from dfp_ros.node.commanding.action_sender import ActionSender, MOST_GOALS
 from dfp_ros.node.commanding.command_publishers import CommandPublishers
@@ -78,11 +79,12 @@ def a_cell(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ActionSender, Serv
         action_clients.destroy_action_clients(peer.node)
 
 
-def send(sender: ActionSender, number: float) -> None:
-    """Send a command of a running policy."""
+def send(sender: ActionSender, number: float, state: State = State.RUNNING) -> None:
+    """Send a command of a policy."""
     writer: Any = SimpleNamespace(write=lambda sent, *_: float(sent[0]))
     decision: Any = SimpleNamespace(
-        sent=np.array([number]), state=State.RUNNING, commander=Commanding.POLICY, ahead=None)
+        sent=np.array([number]), state=state, commander=Commanding.POLICY, ahead=None,
+        reason=Reason.NONE if state is State.RUNNING else Reason.OPERATOR_STOP)
     sender.send(writer, decision, 0, np.array([0]))
 
 
@@ -158,6 +160,11 @@ def test_the_first_command_of_an_episode_is_a_goal(monkeypatch: pytest.MonkeyPat
             send(sender, 0.5)
         publishers.begin_episode()
     assert server.goals == [{'command': 0.5}] * 2
+    # And after ~/resume.
+    send(sender, 0.5)
+    for state in (State.STOPPED, State.STOPPED, State.RUNNING, State.RUNNING):
+        send(sender, 0.5, state)
+    assert server.goals == [{'command': 0.5}] * 4
 
 
 def test_a_server_that_never_answers_cancellations(
