@@ -19,10 +19,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 import math
 
+import numpy as np
+
 from dfp_ros.core.description.observation import ObservationEntry
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.observation.field import ObservationField
 from dfp_ros.core.observation.sample import ObservationError, Sample
+from dfp_ros.core.rotations import AXIS_ANGLE, nearest_form, WXYZ
 from dfp_ros.core.safety.reasons import Finding, finding, Reason
 from dfp_ros.core.settings.safety import SafetySettings
 from dfp_ros.core.units import read_unit
@@ -42,6 +45,8 @@ class _Watched:
     :param name: Its name.
     :param unit: Its unit.
     :param turn: Size of a full turn of an angle in that unit; infinite for anything else.
+    :param rotation: Encoding of a rotation whose numbers jump, of
+        :data:`dfp_ros.core.rotations.COMMAND_ENCODINGS`; empty for anything else.
     :param field: Computes its value.
     :param source: The source that has its time of measurement.
     :param rate: Largest rate of change, one for each number; empty for any.
@@ -57,6 +62,7 @@ class _Watched:
     name: str
     unit: str
     turn: float
+    rotation: str
     field: ObservationField
     source: str
     rate: tuple[float, ...]
@@ -188,6 +194,10 @@ class ValueMonitor:
         if numbers is None or not all(map(math.isfinite, numbers)):
             watched.time = None
             return
+        if watched.rotation and last is not None:
+            # A quaternion may change its sign, and an axis its direction, at any time.
+            numbers = nearest_form(
+                watched.rotation, np.array(numbers), np.array(before)).tolist()
         watched.time, watched.numbers = time, numbers
         # Stamps may go back and forth, as those of several threads or publishers do.
         is_same = last is not None and numbers == before
@@ -230,6 +240,9 @@ def _watched(
     field = ObservationField(replace(entry, derivative=False, history=1, low=(), high=()))
     unit = read_unit(entry.unit)
     is_angle = unit.is_rate if entry.derivative else unit.is_position
+    rotation = entry.transform or (WXYZ if entry.reading.is_quaternion else '')
+    if rotation not in (WXYZ, AXIS_ANGLE) or any(entry.offset) or {*entry.scale} != {1.0}:
+        rotation = ''
     return _Watched(
-        entry.name, entry.unit, unit.turn if is_angle else math.inf, field, entry.reading.source,
-        rate, why, changes_within)
+        entry.name, entry.unit, unit.turn if is_angle and not rotation else math.inf, rotation,
+        field, entry.reading.source, rate, why, changes_within)
