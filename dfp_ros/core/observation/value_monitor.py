@@ -122,7 +122,7 @@ class ValueMonitor:
                 _GENEROUS * each for each in entry.limits.velocity),
                 f'{_GENEROUS:g} times limits.velocity', 0.0)
             for topic in robot.commands for entry in topic.entries
-            if topic.stop_of(entry).kind == 'position' and not entry.relative
+            if topic.stop_of(entry).kind == 'position'
             and entry.measured is not None and entry.measured.reading is not None
             and isinstance(entry.limits.velocity, tuple)]
         self._pictures = [

@@ -30,7 +30,9 @@ from dfp_ros.core.control.factory import make_controller
 from dfp_ros.core.description.robot import load_robot_description, RobotDescription
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.policy.interface import Chunk
+from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.settings.node import Settings
+from dfp_ros.core.settings.safety import SafetySettings
 from dfp_ros.spec import ActionField, ObservationField, PolicySpec
 
 TEXT = """
@@ -254,6 +256,25 @@ def test_a_copy_counts_turns_of_its_own(tmp_path: Path) -> None:
     found = limiter.unwrap(np.array([-3.1]))
     assert found is not None
     np.testing.assert_allclose(found, 2 * math.pi - 3.1)
+
+
+@pytest.mark.parametrize(('answer', 'moved'), [('warn', True), ('hold', False)])
+def test_a_measured_position_that_jumps_leads_no_relative_command(
+        answer: str, moved: bool, tmp_path: Path) -> None:
+    """Commands are relative to it, so that a wrong one is worse than that of others."""
+    controller: Any = make_controller(
+        Settings('any', 'any', safety=SafetySettings(jump=answer)), robot_in(tmp_path),
+        Ahead(spec_in('rad', 0.05), 1), iter(range(10**9)).__next__)
+    controller.reset(0)
+    found = []
+    for i in range(6):
+        now, place = (i + 1) * TICK, 1.5 if i == 5 else 0.0
+        decision = controller.step(now, {'arm': Sample(
+            now, now, {'name': ['wrist'], 'position': [place]})})
+        found.append(float(decision.sent[0]))
+    assert Reason.JUMP in decision.reason
+    assert (found[-1] > 0.1) is moved
+    assert found[-1] == found[-2] or moved
 
 
 def test_only_angles_without_end_have_turns(tmp_path: Path) -> None:
