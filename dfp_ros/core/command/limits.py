@@ -39,8 +39,8 @@ class Limits:
     :param start_margin: How far outside of these a measured position is no place to start from,
         shape (act_dim,).
     :param relative: Whether a position is relative to the measured one, shape (act_dim,).
-    :param turn: Size of a full turn of an angle that turns without end, shape (act_dim,); infinite
-        for any other number.
+    :param turn: Size of a full turn of a measured angle, which its reading may leave out, shape
+        (act_dim,); infinite for any other number.
     :param rotations: Slices of the numbers that are rotations, and their representations.
     """
 

@@ -106,12 +106,14 @@ def make_limits(
                     + [(source, lowest, highest)])
                 lowest, highest = low[where], high[where]
             position_low[where], position_high[where] = lowest, highest
+            if not entry.rotation and (entry.relative or (
+                    stop.kind == 'velocity' and entry.limits.position is not None)):
+                # Of others, the measured position counts at the start only, or not at all.
+                turn[where] = read_unit(entry.unit).turn
             if stop.kind == 'position' and not entry.rotation:
                 unit = read_unit(entry.unit)
                 margin[where] = [
                     start_margin(unit, width) for width in (highest - lowest).tolist()]
-                is_endless = (lowest <= -UNBOUNDED) & (highest >= UNBOUNDED)
-                turn[where] = np.where(is_endless, unit.turn, math.inf)
     return Limits(
         low, high, tuple(stops), velocity, acceleration, position_low, position_high, margin,
         relative, tuple(rotations), turn)

@@ -22,7 +22,7 @@ import math
 
 import numpy as np
 
-from dfp_ros.core.arrays import bounded, Vector
+from dfp_ros.core.arrays import bounded, UNBOUNDED, Vector
 from dfp_ros.core.command.limits import Limits
 from dfp_ros.core.description.commands import Stop
 from dfp_ros.core.description.robot import RobotDescription
@@ -89,10 +89,9 @@ class Person:
         size = spec.action_size
         stops = limits.stop if isinstance(limits.stop, tuple) else (limits.stop,) * size
         relative = np.broadcast_to(limits.relative, (size,)).tolist()
-        low, high = (np.broadcast_to(bound, (size,)).tolist() for bound in (
-            limits.position_low, limits.position_high))
+        low, high, turns = (np.broadcast_to(bound, (size,)).tolist() for bound in (
+            limits.position_low, limits.position_high, limits.turn))
         reach = _reach(limits, size, tick * 1e-9)
-        turns = np.broadcast_to(limits.turn, (size,)).tolist()
         turned = {i for part, _ in limits.rotations for i in range(part.start, part.stop)}
         kept = [stop.kind == 'other' and i not in turned for i, stop in enumerate(stops)]
         self._parts = [
@@ -230,8 +229,7 @@ class _Part:
         of the action: at its velocity limit, the robot needs as much to stop.
     :param tick: Time between two steps in s.
     :param kept: Which numbers of the action a target of NaN leaves as they are.
-    :param turns: Size of a full turn of each number of the action, if it turns without end; else
-        infinite.
+    :param turns: Size of a full turn of each number of the action; infinite for no angle.
     :param device_turns: Of each of the numbers, the size of a full turn of the device, and the
         number that its reading of 0 gives; empty if they are no angles of it.
 
@@ -245,7 +243,10 @@ class _Part:
             reach: Sequence[float], tick: float, kept: Sequence[bool],
             turns: Sequence[float], device_turns: Sequence[tuple[float, float]]) -> None:
         self._entry = entry
-        self._turns = turns
+        # Those that turn without end, of which a target is reached the shorter way.
+        self._endless = {
+            place: turns[place] for place in places if entry.meaning == TARGET
+            and low[place] <= -UNBOUNDED and high[place] >= UNBOUNDED}
         self._device_turns = device_turns
         self._field = ObservationField(entry.reading)
         self._places = places
@@ -323,9 +324,9 @@ class _Part:
         for place in self._relative:
             # Without feedback the limiter stops the robot.
             away = asked[place] - measured[place] if math.isfinite(measured[place]) else math.inf
-            if self._entry.meaning == TARGET and math.isfinite(away):
-                # Robot and device may both leave out turns of a joint without end.
-                away = math.remainder(away, self._turns[place])
+            if place in self._endless and math.isfinite(away):
+                # Robot and device may both leave out turns of it.
+                away = math.remainder(away, self._endless[place])
             asked[place] = away
 
     def _numbers(self, commands: list[float]) -> Sequence[float]:

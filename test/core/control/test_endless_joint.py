@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 import math
 from pathlib import Path
 from typing import Any
@@ -277,10 +278,90 @@ def test_a_measured_position_that_jumps_leads_no_relative_command(
     assert found[-1] == found[-2] or moved
 
 
-def test_only_angles_without_end_have_turns(tmp_path: Path) -> None:
-    """A range has an end, from which nothing may lead on."""
+@pytest.mark.parametrize('sign', [1, -1])
+def test_a_relative_joint_stays_at_its_end(sign: int, tmp_path: Path) -> None:
+    """It is slightly beyond, where the reading begins anew: it was led back at full speed."""
+    robot = robot_in(tmp_path, 'rad', ', position: {low: -3.14, high: 3.14}')
+    controller: Any = make_controller(
+        Settings('any', 'any'), robot, Ahead(spec_in('rad', 0.05), sign),
+        iter(range(10**9)).__next__)
+    controller.reset(0)
+    here, found = 2.9 * sign, []
+    for i in range(40):
+        now = (i + 1) * TICK
+        decision = controller.step(now, {'arm': Sample(
+            now, now, {'name': ['wrist'], 'position': [wrapped(here)]})})
+        found.append(float(decision.sent[0]) * sign)
+        here = (found[-1] + 0.004) * sign
+    assert here * sign > math.pi
+    assert (np.diff(found) >= 0).all()
+    assert found[-1] == 3.14
+
+
+SPEED = """
+robot: wrist
+sources:
+  arm: {topic: joint_states, type: sensor_msgs/msg/JointState, max_age: 1.0}
+observation:
+  - {name: wrist, unit: rad, source: arm, path: position, joints: [wrist]}
+commands:
+  wrist:
+    topic: commands
+    type: std_msgs/msg/Float64MultiArray
+    kind: velocity
+    stop: ramp
+    fields:
+      - action: wrist_speed
+        unit: UNIT/s
+        path: data
+        indices: [0]
+        scale: SIZE
+        measured: {source: arm, path: position, joints: [wrist], scale: MEASURED}
+        limits:
+          velocity: FASTEST
+          acceleration: HARDEST
+          position: {low: -END, high: END}
+"""
+
+
+@pytest.mark.parametrize('sign', [1, -1])
+@pytest.mark.parametrize('unit', ['rad', 'deg'])
+def test_a_joint_that_was_pushed_past_its_end_goes_no_further(
+        unit: str, sign: int, tmp_path: Path) -> None:
+    """Its reading begins anew there, as if it were at the other end, with all the way to go."""
+    size = 1.0 if unit == 'rad' else math.radians(1)
+    text = SPEED
+    for old, number in (('SIZE', size), ('MEASURED', 1 / size), ('FASTEST', 1 / size),
+                        ('HARDEST', 4 / size), ('END', 3.14 / size)):
+        text = text.replace(old, repr(number))
+    path = tmp_path / 'robot.yaml'
+    path.write_text(text.replace('UNIT', unit))
+    spec = replace(spec_in('rad', 0.05), action=(ActionField(
+        'wrist_speed', 1, f'{unit}/s', (-1 / size,), (1 / size,), (-1.0,), (1.0,)),))
+    controller: Any = make_controller(
+        Settings('any', 'any'), load_robot_description(path), Ahead(spec, sign),
+        iter(range(10**9)).__next__)
+    controller.reset(0)
+    here = 2.9 * sign
+    for i in range(80):
+        now = (i + 1) * TICK
+        if i == 40:
+            assert here * sign == pytest.approx(3.14)
+            here = 3.145 * sign
+        decision = controller.step(now, {'arm': Sample(
+            now, now, {'name': ['wrist'], 'position': [wrapped(here)]})})
+        here += float(decision.sent[0]) * size * 0.05
+    assert here == 3.145 * sign
+
+
+def test_which_measured_angles_have_turns(tmp_path: Path) -> None:
+    """Those that commands are relative to, with a range or without; lengths have none."""
     for unit, extra, expected in (
             ('rad', '', 2 * math.pi), ('deg', '', 360.0),
-            ('rad', ', position: {low: -3.0, high: 3.0}', math.inf)):
+            ('rad', ', position: {low: -3.0, high: 3.0}', 2 * math.pi)):
         limits = make_limits(robot_in(tmp_path, unit, extra), spec_in(unit, 0.05))
         np.testing.assert_allclose(limits.turn, [expected])
+    path = tmp_path / 'robot.yaml'
+    path.write_text(path.read_text().replace('unit: rad\n        path', 'unit: m\n        path'))
+    limits = make_limits(load_robot_description(path), spec_in('m', 0.05))
+    np.testing.assert_allclose(limits.turn, [math.inf])
