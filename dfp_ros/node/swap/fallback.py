@@ -62,6 +62,7 @@ class Fallback(Listener):
         # Words and text of the last tick with a reason.
         self._last = '', ''
         self._is_refused = False
+        self._judged = ticker.loop.policy.sha256
         if self._runs:
             logger.warning(
                 f'parameter fallback.policy: {printable(loop.policy.path, TEXT)} is the policy '
@@ -114,8 +115,10 @@ class Fallback(Listener):
         self._logger.warning(f'the fallback has taken over: {printable(text, TEXT)}')
 
     def on_transfer(self, loop: ControlLoop) -> None:
-        """Judge another policy."""
-        self._lasted = None
+        """Judge another policy; with other parameters, the same one is judged on."""
+        judged, self._judged = self._judged, loop.policy.sha256
+        if judged != self._judged:
+            self._lasted = None
         self._is_refused = False
 
     @property
