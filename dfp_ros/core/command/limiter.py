@@ -66,8 +66,10 @@ class CommandLimiter:
         self._starts = [
             (i, position_low[i] - margin[i], position_high[i] + margin[i])
             for i, _ in self._positions]
+        turns, zeros = (
+            np.broadcast_to(each, shape).tolist() for each in (limits.turn, limits.turn_zero))
         self._turns = [
-            (i, turn) for i, turn in enumerate(np.broadcast_to(limits.turn, shape).tolist())
+            (i, turn, zero) for i, (turn, zero) in enumerate(zip(turns, zeros, strict=True))
             if math.isfinite(turn)]
         #: Why commands could not start from the measured position; empty if they could.
         self.start_fault = ''
@@ -155,15 +157,16 @@ class CommandLimiter:
         if measured is None or not self._turns:
             return measured
         unwrapped = measured.copy()
-        for i, turn in self._turns:
+        for i, turn, zero in self._turns:
             place, before = float(measured[i]), self._places.get(i)
             if not math.isfinite(place):
                 continue
             added = 0.0
             if before is not None and self._sent is not None:
                 # By several turns at once, a driver that counts them has begun anew.
-                added = before[1] + turn * turns_left_out(before[0], place, turn) if (
-                    abs(before[0] - place) <= 1.5 * turn) else 0.0
+                added = before[1] + turn * turns_left_out(
+                    before[0] - zero, place - zero, turn) if (
+                        abs(before[0] - place) <= 1.5 * turn) else 0.0
             self._places[i] = place, added
             unwrapped[i] += added
         return unwrapped

@@ -75,7 +75,7 @@ def make_limits(
     velocity, acceleration = np.full(size, UNBOUNDED), np.full(size, UNBOUNDED)
     position_low, position_high = np.full(size, -UNBOUNDED), np.full(size, UNBOUNDED)
     relative, margin = np.zeros(size, np.bool_), np.full(size, math.inf)
-    stops, turn = [Stop.KEEP] * size, np.full(size, math.inf)
+    stops, turn, zero = [Stop.KEEP] * size, np.full(size, math.inf), np.zeros(size)
     rotations: list[tuple[slice, str]] = []
     slices = spec.action_slices
     for topic in robot.commands:
@@ -110,13 +110,15 @@ def make_limits(
                     stop.kind == 'velocity' and entry.limits.position is not None)):
                 # Of others, the measured position counts at the start only, or not at all.
                 turn[where] = read_unit(entry.unit).turn
+                if entry.measured is not None:
+                    zero[where] = np.multiply(entry.measured.offset, entry.measured.scale)
             if stop.kind == 'position' and not entry.rotation:
                 unit = read_unit(entry.unit)
                 margin[where] = [
                     start_margin(unit, width) for width in (highest - lowest).tolist()]
     return Limits(
         low, high, tuple(stops), velocity, acceleration, position_low, position_high, margin,
-        relative, tuple(rotations), turn)
+        relative, tuple(rotations), turn, zero)
 
 
 def find_positions(robot: RobotDescription, spec: PolicySpec) -> NDArray[np.bool_]:

@@ -130,6 +130,30 @@ def test_relative_commands_go_on_where_the_reading_begins_anew(
     np.testing.assert_allclose(found, turn(robot, spec, sign, float, size), atol=1e-6)
 
 
+def positive(angle: float) -> float:
+    """Return an angle in rad as a driver does that has no negative ones."""
+    return angle % math.tau
+
+
+@pytest.mark.parametrize(('sign', 'driver', 'offset'), [
+    (1, positive, 4.0), (1, wrapped, 0.5 + math.tau), (-1, wrapped, -0.5 - math.tau)])
+def test_a_calibrated_reading_begins_anew_too(
+        sign: int, driver: Callable[[float], float], offset: float, tmp_path: Path) -> None:
+    """With its offset it is further from 0 than a turn, and leaves turns out all the same."""
+    robot_in(tmp_path)
+    path = tmp_path / 'robot.yaml'
+    path.write_text(path.read_text().replace(
+        'scale: 1.0}', f'offset: {offset}}}').replace(
+        'scale: 1.0\n', f'offset: {-offset}\n'))
+    assert path.read_text().count('offset') == 2
+    found = turn(
+        load_robot_description(path), spec_in('rad', 0.05), sign,
+        lambda here: driver(here - offset), 1.0)
+    np.testing.assert_allclose(np.diff(found), 0.05 * sign, atol=1e-6)
+    assert abs(found[0] - offset) < math.tau < abs(found[-1])
+    assert driver(found[0] - offset) * sign > driver(found[-1] - offset) * sign
+
+
 @pytest.mark.parametrize('sign', [1, -1])
 def test_turns_are_counted_while_the_robot_is_held(sign: int, tmp_path: Path) -> None:
     """It slows down for several turns, and does not go back through them after that."""
