@@ -99,6 +99,12 @@ class CommandLimiter:
         for (_, velocity), (_, before) in zip(self._velocities, other._velocities, strict=True):
             velocity.transfer_from(before)
 
+    def go_on_from(self, other: CommandLimiter) -> None:
+        """Continue from the last command of a copy; turns were measured here meanwhile."""
+        places = self._places
+        self.transfer_from(other)
+        self._places = places
+
     def limit(
             self, asked: Vector, measured: Vector | None = None, speed: float = 1.0,
             anchor: Vector | None = None) -> tuple[Vector | None, Reason]:

@@ -183,6 +183,35 @@ def test_turns_are_counted_while_the_robot_is_held(sign: int, tmp_path: Path) ->
     assert found[-1] > found[99] + math.pi
 
 
+def test_turns_are_counted_while_the_watchdog_stops_the_robot(tmp_path: Path) -> None:
+    """What is measured at the decision that is overdue is known to the next one."""
+    path = tmp_path / 'robot.yaml'
+    robot_in(tmp_path)
+    path.write_text(path.read_text().replace('velocity: 2.0', 'velocity: 24.0').replace(
+        'acceleration: 1.0e+4', 'acceleration: 40.0'))
+    controller: Any = make_controller(
+        Settings('any', 'any'), load_robot_description(path), Ahead(spec_in('rad', 1.2), 1),
+        iter(range(10**9)).__next__)
+    controller.reset(0)
+    here, found = 0.0, []
+    for i in range(60):
+        now = (i + 1) * TICK
+        watchdog = None
+        if i == 30:
+            watchdog = controller.copy_limiter()
+            here = float(watchdog.stop()[0])
+        decision = controller.step(now, {'arm': Sample(
+            now, now, {'name': ['wrist'], 'position': [wrapped(here)]})})
+        if watchdog is not None:
+            decision = controller.overdue(watchdog, 'late')
+        assert decision.sent is not None, decision.text
+        here = float(decision.sent[0])
+        found.append(here)
+    # Two measurements are closer than half a turn, but not the first and the third.
+    assert found[29] - found[28] < found[30] - found[29] < math.pi < found[30] - found[28]
+    assert (np.diff(found) > 0).all()
+
+
 TAKEOVER = """
 takeover:
   sources:
