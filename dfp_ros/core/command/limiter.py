@@ -30,6 +30,9 @@ from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.text.numbers import shown
 from dfp_ros.core.turns import turns_left_out
 
+# How far past an end of its range a joint may be pushed, in turns.
+_PAST = 0.1
+
 
 class CommandLimiter:
     """
@@ -68,9 +71,10 @@ class CommandLimiter:
             for i, _ in self._positions]
         turns, zeros = (
             np.broadcast_to(each, shape).tolist() for each in (limits.turn, limits.turn_zero))
+        # With the range that a joint can be in, if it was pushed past an end of its own.
         self._turns = [
-            (i, turn, zero) for i, (turn, zero) in enumerate(zip(turns, zeros, strict=True))
-            if math.isfinite(turn)]
+            (i, turn, zeros[i], position_low[i] - _PAST * turn, position_high[i] + _PAST * turn)
+            for i, turn in enumerate(turns) if math.isfinite(turn)]
         #: Why commands could not start from the measured position; empty if they could.
         self.start_fault = ''
         self._velocities = [
@@ -163,7 +167,7 @@ class CommandLimiter:
         if measured is None or not self._turns:
             return measured
         unwrapped = measured.copy()
-        for i, turn, zero in self._turns:
+        for i, turn, zero, low, high in self._turns:
             place, before = float(measured[i]), self._places.get(i)
             if not math.isfinite(place):
                 continue
@@ -173,6 +177,9 @@ class CommandLimiter:
                 added = before[1] + turn * turns_left_out(
                     before[0] - zero, place - zero, turn) if (
                         abs(before[0] - place) <= 1.5 * turn) else 0.0
+                if not low <= place + added <= high and low <= place <= high:
+                    # It was put elsewhere meanwhile, as by the reset of a simulation.
+                    added = 0.0
             self._places[i] = place, added
             unwrapped[i] += added
         return unwrapped

@@ -351,6 +351,26 @@ def test_a_relative_joint_stays_at_its_end(sign: int, tmp_path: Path) -> None:
     assert found[-1] == 3.14
 
 
+@pytest.mark.parametrize('end', [3.14, 6.28])
+@pytest.mark.parametrize(('sign', 'places'), [(-1, (1.9, -1.57)), (1, (-1.9, 1.57))])
+def test_a_limited_joint_that_is_put_elsewhere_is_where_it_is_read(
+        sign: int, places: tuple[float, float], end: float, tmp_path: Path) -> None:
+    """As by the reset of a simulation: it cannot be a turn further on than that."""
+    robot = robot_in(tmp_path, 'rad', f', position: {{low: {-end}, high: {end}}}')
+    controller: Any = make_controller(
+        Settings('any', 'any'), robot, Ahead(spec_in('rad', 0.05), sign),
+        iter(range(10**9)).__next__)
+    controller.reset(0)
+    here = places[0]
+    for i in range(160):
+        now = (i + 1) * TICK
+        here = places[1] if i == 5 else here
+        decision = controller.step(now, {'arm': Sample(
+            now, now, {'name': ['wrist'], 'position': [here]})})
+        here += min(max(float(decision.sent[0]) - here, -0.1), 0.1)
+    assert here * sign == pytest.approx(end)
+
+
 SPEED = """
 robot: wrist
 sources:
@@ -408,10 +428,11 @@ def test_a_joint_that_was_pushed_past_its_end_goes_no_further(
 
 
 def test_which_measured_angles_have_turns(tmp_path: Path) -> None:
-    """Those that commands are relative to, with a range or without; lengths have none."""
+    """Those that commands are relative to, in a range of one turn or without end."""
     for unit, extra, expected in (
             ('rad', '', 2 * math.pi), ('deg', '', 360.0),
-            ('rad', ', position: {low: -3.0, high: 3.0}', 2 * math.pi)):
+            ('rad', ', position: {low: -3.1416, high: 3.1416}', 2 * math.pi),
+            ('deg', ', position: {low: -360, high: 360}', math.inf)):
         limits = make_limits(robot_in(tmp_path, unit, extra), spec_in(unit, 0.05))
         np.testing.assert_allclose(limits.turn, [expected])
     path = tmp_path / 'robot.yaml'
