@@ -188,7 +188,7 @@ class Controller:
         self.dead_man_steps += other.dead_man_steps
         self._monitors.transfer_from(other._monitors)
         self._builder = other._builder
-        self._values = other._values
+        other._values.tick, self._values = self._values.tick, other._values
         self.limiter.transfer_from(other.limiter)
         if self._person is not None and other._person is not None:
             self._person.transfer_from(other._person)
@@ -285,6 +285,8 @@ class Controller:
         if step.stops:
             # Histories of the observation would lack this tick.
             self._builder.reset()
+            # Joints without end turn on while they slow down, and the turns are counted.
+            self._read_position(seen)
             return self._hold(step)
         measured = self._read_position(seen)
         step.findings += self._values.check(seen, self._settings)
@@ -378,7 +380,7 @@ class Controller:
             self._builder.reset()
             self._let_go()
             return self._hold(step, measured)
-        asked = self._person.command(self.limiter.last, measured, self.limiter.added)
+        asked = self._person.command(self.limiter.last, measured)
         beside = len(step.findings)
         step.findings += others
         self.planner.place = measured
@@ -454,7 +456,7 @@ class Controller:
     def go_on_from(self, limiter: CommandLimiter | None) -> None:
         """Assume that another limiter of the same robot sent the last commands."""
         if limiter is not None:
-            self.limiter.transfer_from(limiter)
+            self.limiter.go_on_from(limiter)
 
     def overdue(self, limiter: CommandLimiter | None, text: str) -> Decision:
         """

@@ -148,6 +148,17 @@ class Envelope:
         self.excess = ''
         self.counts[:] = 0
 
+    def continue_from(self, other: Envelope, ticks: float) -> None:
+        """
+        Take over another's counters, and how long the observation has been outside.
+
+        :param other: The monitor so far.
+        :param ticks: Length of its ticks, in ticks of this one.
+        """
+        self.counts[:] = other.counts
+        # If the observation is inside the range of this one, the first check forgets it.
+        self._stay = round(other._stay * ticks)
+
     @property
     def outside(self) -> dict[str, int]:
         """Numbers that were outside since the reset, by name, and how often."""
@@ -199,6 +210,7 @@ class Monitors:
     def __init__(self, settings: SafetySettings, spec: PolicySpec, tick: int) -> None:
         """Start without a warning."""
         self._settings = settings
+        self._tick = tick
         release_count = max(_RELEASE_COUNT, round(_RELEASE_SECONDS * 1e9 / tick))
         self.envelope = Envelope(
             spec.observation, settings.envelope_margin, release_count, settings.envelope_far,
@@ -215,7 +227,7 @@ class Monitors:
 
     def transfer_from(self, other: Monitors) -> None:
         """Take over another's counters; warnings are found again by the checks that follow."""
-        self.envelope.counts[:] = other.envelope.counts
+        self.envelope.continue_from(other.envelope, other._tick / self._tick)
 
     def about_observation(self, observation: FloatArray) -> list[Finding]:
         """

@@ -150,7 +150,9 @@ class ActionSender:
         with self._lock:
             begins = urgency is not _Urgency.NONE and urgency is not self._urgency
             self._urgency = urgency
-            self._is_over = _is_final(decision)
+            was_over, self._is_over = self._is_over, _is_final(decision)
+            if was_over and not self._is_over:
+                self._sent = None
             numbers = decision.sent[part]
             if not self._client.server_is_ready():
                 # Also if there is nothing to send: a gripper that has its goal may need another.
@@ -171,6 +173,15 @@ class ActionSender:
                 return
             self._ask(self._goal_type(
                 **{self._field: writer.write(decision.sent, stamp, decision.ahead)}), numbers)
+
+    def begin_episode(self) -> None:
+        """
+        Send the next command in any case, after an activation or a reset, as after ``~/resume``.
+
+        Another node, or somebody by hand, may have moved the robot since the last goal.
+        """
+        with self._lock:
+            self._sent = None
 
     def close(self) -> None:
         """Let nothing move that the server accepts from now on."""

@@ -151,6 +151,22 @@ def test_staying_outside_holds_the_robot_by_default() -> None:
     assert asked(doubts, 2.5, 20) == [Response.WARN] * 20
 
 
+def test_a_swap_does_not_begin_the_time_outside_anew() -> None:
+    """A learner may give a new policy each second; a parameter may be set as often."""
+    settings = SafetySettings(envelope_far=10.0, envelope_long=1.0)
+    doubts = Monitors(settings, SPEC, TICK)
+    assert asked(doubts, 2.5, 15) == [Response.WARN] * 15
+    # At half the rate, it was outside for 8 of its ticks.
+    slower = Monitors(settings, SPEC, 2 * TICK)
+    slower.transfer_from(doubts)
+    assert asked(slower, 2.5, 3) == [Response.WARN, Response.WARN, Response.HOLD]
+    # The observation is inside the range of this one.
+    inside = Monitors(settings, SPEC, TICK)
+    inside.transfer_from(slower)
+    assert asked(inside, 1.0) == [Response.PASS]
+    assert asked(inside, 2.5, 20) == [Response.WARN] * 20
+
+
 @pytest.mark.parametrize(('answer', 'response'), [
     ('ignore', Response.PASS), ('warn', Response.WARN), ('slow', Response.SLOW),
     ('hold', Response.HOLD)])

@@ -101,7 +101,8 @@ class Stalled:
 def _spin(node: Node, stalled: Stalled, executor: Executor, keeps_up: bool) -> Ticker:
     """Run the ticks to their end; other work may keep them up, as parameters do."""
     commands: Any = SimpleNamespace(
-        send=lambda *_: None, try_to_send=lambda *_: False, unasked_stamp=lambda: 0)
+        send=lambda *_: None, try_to_send=lambda *_: False, unasked_stamp=lambda: 0,
+        begin_episode=lambda: None)
     ticker = Ticker(node, stalled.loop, commands, lambda: None)
     executor.add_node(node)
     # With the first message of a process, rclpy looks through all of its modules.
