@@ -30,6 +30,9 @@ from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.text.numbers import shown
 from dfp_ros.core.turns import turns_left_out
 
+# How far past its end a joint may be pushed, in turns.
+_PAST = 0.1
+
 
 class CommandLimiter:
     """
@@ -66,8 +69,10 @@ class CommandLimiter:
         self._starts = [
             (i, position_low[i] - margin[i], position_high[i] + margin[i])
             for i, _ in self._positions]
+        # With the range that they can be in, slightly past their ends.
         self._turns = [
-            (i, turn) for i, turn in enumerate(np.broadcast_to(limits.turn, shape).tolist())
+            (i, turn, position_low[i] - _PAST * turn, position_high[i] + _PAST * turn)
+            for i, turn in enumerate(np.broadcast_to(limits.turn, shape).tolist())
             if math.isfinite(turn)]
         #: Why commands could not start from the measured position; empty if they could.
         self.start_fault = ''
@@ -143,27 +148,30 @@ class CommandLimiter:
 
     def unwrap(self, measured: Vector | None) -> Vector | None:
         """
-        Add the full turns that a driver leaves out of the position of a joint without end.
+        Add the full turns that a driver leaves out of the measured position of a joint.
 
         A joint that is measured at -179 degrees, one step after 179, has turned by two. A command
         relative to the measured position would otherwise lead through a whole turn backwards.
 
         :param measured: Position feedback, shape (act_dim,), NaN if unknown; call this for each.
         :return: The feedback, continued from the one at the first command. A reset begins anew, so
-            that all that follows one depends on nothing before it.
+            that all that follows one depends on nothing before it: a simulation may have put the
+            joint elsewhere, and a driver may have been restarted.
         """
         if measured is None or not self._turns:
             return measured
         unwrapped = measured.copy()
-        for i, turn in self._turns:
+        for i, turn, low, high in self._turns:
             place, before = float(measured[i]), self._places.get(i)
             if not math.isfinite(place):
                 continue
             added = 0.0
             if before is not None and self._sent is not None:
-                # By several turns at once, a driver that counts them has begun anew.
-                added = before[1] + turn * turns_left_out(before[0], place, turn) if (
-                    abs(before[0] - place) <= 1.5 * turn) else 0.0
+                # By several turns at once, a driver that counts them has begun anew; so far past
+                # its end, a simulation has put the joint elsewhere.
+                added = before[1] + turn * turns_left_out(before[0], place, turn)
+                if abs(before[0] - place) > 1.5 * turn or not low <= place + added <= high:
+                    added = 0.0
             self._places[i] = place, added
             unwrapped[i] += added
         return unwrapped
