@@ -30,7 +30,7 @@ from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.text.numbers import shown
 from dfp_ros.core.turns import turns_left_out
 
-# How far past its end a joint may be pushed, in turns.
+# How far past an end of its range a joint may be pushed, in turns.
 _PAST = 0.1
 
 
@@ -69,11 +69,12 @@ class CommandLimiter:
         self._starts = [
             (i, position_low[i] - margin[i], position_high[i] + margin[i])
             for i, _ in self._positions]
-        # With the range that they can be in, slightly past their ends.
+        turns, zeros = (
+            np.broadcast_to(each, shape).tolist() for each in (limits.turn, limits.turn_zero))
+        # With the range that a joint can be in, if it was pushed past an end of its own.
         self._turns = [
-            (i, turn, position_low[i] - _PAST * turn, position_high[i] + _PAST * turn)
-            for i, turn in enumerate(np.broadcast_to(limits.turn, shape).tolist())
-            if math.isfinite(turn)]
+            (i, turn, zeros[i], position_low[i] - _PAST * turn, position_high[i] + _PAST * turn)
+            for i, turn in enumerate(turns) if math.isfinite(turn)]
         #: Why commands could not start from the measured position; empty if they could.
         self.start_fault = ''
         self._velocities = [
@@ -101,6 +102,12 @@ class CommandLimiter:
             position.transfer_from(last)
         for (_, velocity), (_, before) in zip(self._velocities, other._velocities, strict=True):
             velocity.transfer_from(before)
+
+    def go_on_from(self, other: CommandLimiter) -> None:
+        """Continue from the last command of a copy; turns were measured here meanwhile."""
+        places = self._places
+        self.transfer_from(other)
+        self._places = places
 
     def limit(
             self, asked: Vector, measured: Vector | None = None, speed: float = 1.0,
@@ -148,29 +155,30 @@ class CommandLimiter:
 
     def unwrap(self, measured: Vector | None) -> Vector | None:
         """
-        Add the full turns that a driver leaves out of the measured position of a joint.
+        Add the full turns that a driver leaves out of the position of a joint without end.
 
         A joint that is measured at -179 degrees, one step after 179, has turned by two. A command
         relative to the measured position would otherwise lead through a whole turn backwards.
 
         :param measured: Position feedback, shape (act_dim,), NaN if unknown; call this for each.
         :return: The feedback, continued from the one at the first command. A reset begins anew, so
-            that all that follows one depends on nothing before it: a simulation may have put the
-            joint elsewhere, and a driver may have been restarted.
+            that all that follows one depends on nothing before it.
         """
         if measured is None or not self._turns:
             return measured
         unwrapped = measured.copy()
-        for i, turn, low, high in self._turns:
+        for i, turn, zero, low, high in self._turns:
             place, before = float(measured[i]), self._places.get(i)
             if not math.isfinite(place):
                 continue
             added = 0.0
             if before is not None and self._sent is not None:
-                # By several turns at once, a driver that counts them has begun anew; so far past
-                # its end, a simulation has put the joint elsewhere.
-                added = before[1] + turn * turns_left_out(before[0], place, turn)
-                if abs(before[0] - place) > 1.5 * turn or not low <= place + added <= high:
+                # By several turns at once, a driver that counts them has begun anew.
+                added = before[1] + turn * turns_left_out(
+                    before[0] - zero, place - zero, turn) if (
+                        abs(before[0] - place) <= 1.5 * turn) else 0.0
+                if not low <= place + added <= high and low <= place <= high:
+                    # It was put elsewhere meanwhile, as by the reset of a simulation.
                     added = 0.0
             self._places[i] = place, added
             unwrapped[i] += added

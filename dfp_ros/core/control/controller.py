@@ -456,7 +456,7 @@ class Controller:
     def go_on_from(self, limiter: CommandLimiter | None) -> None:
         """Assume that another limiter of the same robot sent the last commands."""
         if limiter is not None:
-            self.limiter.transfer_from(limiter)
+            self.limiter.go_on_from(limiter)
 
     def overdue(self, limiter: CommandLimiter | None, text: str) -> Decision:
         """

@@ -194,11 +194,11 @@ class ValueMonitor:
         if numbers is None or not all(map(math.isfinite, numbers)):
             watched.time = None
             return
+        watched.time, watched.numbers = time, numbers
         if watched.rotation and last is not None:
             # A quaternion may change its sign, and an axis its direction, at any time.
             numbers = nearest_form(
                 watched.rotation, np.array(numbers), np.array(before)).tolist()
-        watched.time, watched.numbers = time, numbers
         # Stamps may go back and forth, as those of several threads or publishers do.
         is_same = last is not None and numbers == before
         watched.changed = min(watched.changed, time) if is_same else time

@@ -282,12 +282,15 @@ class Ticker:
             decision = loop.controller.step(now, samples)
             failed, done = Failed.SENDING, Failed.NOTHING
             if self._watchdog.has_fired:
+                failed = done = Failed.OVERDUE
                 limiter, text = self._watchdog.hand_back()
                 decision = loop.controller.overdue(limiter or before, text)
-                done = Failed.OVERDUE
             self.commander.send(loop, decision, now)
             failed = done
         except Exception as error:  # a defect must stop the robot, never leave it moving
+            if self._watchdog.has_fired:
+                failed = Failed.OVERDUE
+                loop.controller.go_on_from(self._watchdog.hand_back()[0] or before)
             decision = loop.controller.fail(error)
             self.commander.try_to_send(loop, decision, now)
         self._last_sent = time.monotonic()

@@ -155,13 +155,13 @@ class PolicySwapper:
         self._drop(kind, f'{printable(policy, TEXT)} was set')
         robot = self._ticker.loop.robot
 
-        def done(loaded: tuple[ControlLoop, Exception | None]) -> None:
+        def done(loaded: tuple[ControlLoop, str]) -> None:
             del self._jobs[kind]
             loop, fault = loaded
             try:
                 # An inactive node reads the report when it is activated.
-                if fault is not None and self._ticker.is_active:
-                    raise fault
+                if fault and self._ticker.is_active:
+                    raise PolicyError(fault)
                 use(loop)
             except Exception as error:
                 fail(error)
@@ -185,9 +185,9 @@ class PolicySwapper:
                     f'nothing for {keeps:.2f} s, expected at most {limit:.2f} s; deactivate the '
                     'node, set it then, and activate again')
 
-        def load() -> tuple[ControlLoop, Exception | None]:
+        def load() -> tuple[ControlLoop, str]:
             loop = load_control_loop(candidate, robot, self._worker.wait_for_tick, try_out)
-            return loop, self._gate.find_fault(loop) if kind == 'policy' else None
+            return loop, self._gate.find_fault(loop) if kind == 'policy' else ''
 
         job = self._worker.submit(load, done, fail)
         self._jobs[kind] = job, candidate
@@ -229,6 +229,8 @@ class PolicySwapper:
         settings = self._ticker.loop.settings.with_loaded(loaded.settings)
         loop = loaded if loaded.settings == settings else remake_control_loop(loaded, settings)
         require_latency(loop)
+        # Rate and report may have been set since it was asked for.
+        self._require_admitted(loop)
         self._switch(loop)
 
     def _switch(self, loop: ControlLoop) -> None:

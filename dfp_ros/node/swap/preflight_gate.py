@@ -50,18 +50,18 @@ class PreflightGate:
             self._require(loop)
             self._admitted.add(_identity(loop))
 
-    def find_fault(self, loop: ControlLoop) -> PolicyError | None:
+    def find_fault(self, loop: ControlLoop) -> str:
         """
         Admit a loop that has been loaded for a swap, unless it was admitted before.
 
-        :return: The error; None without one. It does not keep the loop in memory.
+        :return: Why it is not admitted; empty if it is.
         """
         try:
             if _identity(loop) not in self._admitted:
                 self.admit(loop)
         except ValueError as error:
-            return PolicyError(str(error))
-        return None
+            return str(error)
+        return ''
 
     def require_admitted(self, loop: ControlLoop, running: ControlLoop) -> None:
         """

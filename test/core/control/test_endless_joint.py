@@ -130,6 +130,30 @@ def test_relative_commands_go_on_where_the_reading_begins_anew(
     np.testing.assert_allclose(found, turn(robot, spec, sign, float, size), atol=1e-6)
 
 
+def positive(angle: float) -> float:
+    """Return an angle in rad as a driver does that has no negative ones."""
+    return angle % math.tau
+
+
+@pytest.mark.parametrize(('sign', 'driver', 'offset'), [
+    (1, positive, 4.0), (1, wrapped, 0.5 + math.tau), (-1, wrapped, -0.5 - math.tau)])
+def test_a_calibrated_reading_begins_anew_too(
+        sign: int, driver: Callable[[float], float], offset: float, tmp_path: Path) -> None:
+    """With its offset it is further from 0 than a turn, and leaves turns out all the same."""
+    robot_in(tmp_path)
+    path = tmp_path / 'robot.yaml'
+    path.write_text(path.read_text().replace(
+        'scale: 1.0}', f'offset: {offset}}}').replace(
+        'scale: 1.0\n', f'offset: {-offset}\n'))
+    assert path.read_text().count('offset') == 2
+    found = turn(
+        load_robot_description(path), spec_in('rad', 0.05), sign,
+        lambda here: driver(here - offset), 1.0)
+    np.testing.assert_allclose(np.diff(found), 0.05 * sign, atol=1e-6)
+    assert abs(found[0] - offset) < math.tau < abs(found[-1])
+    assert driver(found[0] - offset) * sign > driver(found[-1] - offset) * sign
+
+
 @pytest.mark.parametrize('sign', [1, -1])
 def test_turns_are_counted_while_the_robot_is_held(sign: int, tmp_path: Path) -> None:
     """It slows down for several turns, and does not go back through them after that."""
@@ -157,6 +181,35 @@ def test_turns_are_counted_while_the_robot_is_held(sign: int, tmp_path: Path) ->
     assert found[98] == found[99]
     assert (np.diff(found) >= 0).all()
     assert found[-1] > found[99] + math.pi
+
+
+def test_turns_are_counted_while_the_watchdog_stops_the_robot(tmp_path: Path) -> None:
+    """What is measured at the decision that is overdue is known to the next one."""
+    path = tmp_path / 'robot.yaml'
+    robot_in(tmp_path)
+    path.write_text(path.read_text().replace('velocity: 2.0', 'velocity: 24.0').replace(
+        'acceleration: 1.0e+4', 'acceleration: 40.0'))
+    controller: Any = make_controller(
+        Settings('any', 'any'), load_robot_description(path), Ahead(spec_in('rad', 1.2), 1),
+        iter(range(10**9)).__next__)
+    controller.reset(0)
+    here, found = 0.0, []
+    for i in range(60):
+        now = (i + 1) * TICK
+        watchdog = None
+        if i == 30:
+            watchdog = controller.copy_limiter()
+            here = float(watchdog.stop()[0])
+        decision = controller.step(now, {'arm': Sample(
+            now, now, {'name': ['wrist'], 'position': [wrapped(here)]})})
+        if watchdog is not None:
+            decision = controller.overdue(watchdog, 'late')
+        assert decision.sent is not None, decision.text
+        here = float(decision.sent[0])
+        found.append(here)
+    # Two measurements are closer than half a turn, but not the first and the third.
+    assert found[29] - found[28] < found[30] - found[29] < math.pi < found[30] - found[28]
+    assert (np.diff(found) > 0).all()
 
 
 TAKEOVER = """
@@ -298,6 +351,26 @@ def test_a_relative_joint_stays_at_its_end(sign: int, tmp_path: Path) -> None:
     assert found[-1] == 3.14
 
 
+@pytest.mark.parametrize('end', [3.14, 6.28])
+@pytest.mark.parametrize(('sign', 'places'), [(-1, (1.9, -1.57)), (1, (-1.9, 1.57))])
+def test_a_limited_joint_that_is_put_elsewhere_is_where_it_is_read(
+        sign: int, places: tuple[float, float], end: float, tmp_path: Path) -> None:
+    """As by the reset of a simulation: it cannot be a turn further on than that."""
+    robot = robot_in(tmp_path, 'rad', f', position: {{low: {-end}, high: {end}}}')
+    controller: Any = make_controller(
+        Settings('any', 'any'), robot, Ahead(spec_in('rad', 0.05), sign),
+        iter(range(10**9)).__next__)
+    controller.reset(0)
+    here = places[0]
+    for i in range(160):
+        now = (i + 1) * TICK
+        here = places[1] if i == 5 else here
+        decision = controller.step(now, {'arm': Sample(
+            now, now, {'name': ['wrist'], 'position': [here]})})
+        here += min(max(float(decision.sent[0]) - here, -0.1), 0.1)
+    assert here * sign == pytest.approx(end)
+
+
 SPEED = """
 robot: wrist
 sources:
@@ -359,10 +432,11 @@ def test_a_joint_that_was_pushed_past_its_end_goes_no_further(
 
 
 def test_which_measured_angles_have_turns(tmp_path: Path) -> None:
-    """Those that commands are relative to, with a range or without; lengths have none."""
+    """Those that commands are relative to, in a range of one turn or without end."""
     for unit, extra, expected in (
             ('rad', '', 2 * math.pi), ('deg', '', 360.0),
-            ('rad', ', position: {low: -3.0, high: 3.0}', 2 * math.pi)):
+            ('rad', ', position: {low: -3.1416, high: 3.1416}', 2 * math.pi),
+            ('deg', ', position: {low: -360, high: 360}', math.inf)):
         limits = make_limits(robot_in(tmp_path, unit, extra), spec_in(unit, 0.05))
         np.testing.assert_allclose(limits.turn, [expected])
     path = tmp_path / 'robot.yaml'

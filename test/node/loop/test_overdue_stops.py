@@ -157,6 +157,37 @@ def test_the_next_decision_is_overdue(how: Callable[[Blocked], None], tmp_path: 
     np.testing.assert_array_equal(tick.decision.sent, rest)
 
 
+def _fail_to_decide(blocked: Blocked, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(now: int, samples: object) -> Decision:
+        raise RuntimeError('a defect')
+
+    monkeypatch.setattr(blocked.loop.controller, 'step', fail)
+
+
+def _fail_to_send(blocked: Blocked, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(loop: ControlLoop, decision: Decision, stamp: int) -> None:
+        raise RuntimeError('a defect')
+
+    monkeypatch.setattr(blocked.publishers, 'send', fail)
+
+
+@pytest.mark.parametrize('fail', [_fail_to_decide, _fail_to_send])
+def test_a_failed_tick_goes_on_from_the_stops_too(
+        fail: Callable[[Blocked, pytest.MonkeyPatch], None], tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    """The robot is not sent to and fro by two threads; replays leave the tick out."""
+    blocked = Blocked(tmp_path)
+    fail(blocked, monkeypatch)
+    try:
+        ticks = [blocked.tick() for _ in range(3)]
+    finally:
+        blocked.ticker._watchdog.stop()
+    assert Reason.INTERNAL_ERROR in ticks[0].decision.reason
+    assert ticks[0].entry.failed is Failed.OVERDUE
+    places = np.array([blocked.before[-1], *blocked.publishers.sent])
+    assert (np.diff(places, axis=0) <= 0).all(), places
+
+
 def test_a_reset_begins_anew(tmp_path: Path) -> None:
     """Neither the limits nor the next decision know of the watchdog's stops."""
     blocked = Blocked(tmp_path)
