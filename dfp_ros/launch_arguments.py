@@ -19,7 +19,7 @@ A process that ends with an error makes the launch fail, too; ``launch`` itself 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 import json
 import os
 from pathlib import Path
@@ -83,6 +83,24 @@ def require_types(arguments: Sequence[tuple[str, type]]) -> OpaqueFunction:
     """
     def refuse(context: LaunchContext) -> None:
         given(context, arguments)
+
+    return OpaqueFunction(function=refuse)
+
+
+def require_choices(choices: Mapping[str, Sequence[str]]) -> OpaqueFunction:
+    """
+    Make the action that refuses other values than some, with the argument's name.
+
+    A text that comes into an expression of ``launch``, which is Python, could do anything there.
+
+    :param choices: Values of each argument.
+    :return: The action, to be before those that use the arguments.
+    """
+    def refuse(context: LaunchContext) -> None:
+        for name, values in choices.items():
+            text = LaunchConfiguration(name).perform(context)
+            if text not in values:
+                raise LaunchError(f'argument {name}: found {text!r}; {nearest(text, values)}')
 
     return OpaqueFunction(function=refuse)
 

@@ -25,7 +25,13 @@ from launch.substitutions import LaunchConfiguration, PythonExpression
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from dfp_ros.launch_arguments import end_with, pass_on_interrupt, require_known, require_types
+from dfp_ros.launch_arguments import (
+    end_with,
+    pass_on_interrupt,
+    require_choices,
+    require_known,
+    require_types,
+)
 
 ARGUMENTS = (
     ('policy', 'cube_single', 'Policy file, or the bare name of one in models.'),
@@ -41,6 +47,7 @@ ARGUMENTS = (
     ('namespace', '', 'Namespace of both nodes.'),
     ('log_level', 'info', 'Log level of both nodes.'),
 )
+MODES = ('realtime', 'lockstep')
 TYPES = (
     ('episodes', int), ('seed', int), ('real_time_factor', float), ('render', bool),
     ('publish_decisions', bool))
@@ -91,6 +98,6 @@ def generate_launch_description() -> LaunchDescription:
         require_known(__file__, [name for name, _, _ in ARGUMENTS]),
         *(DeclareLaunchArgument(name, default_value=default, description=sentence)
           for name, default, sentence in ARGUMENTS),
-        require_types(TYPES),
+        require_types(TYPES), require_choices({'mode': MODES}),
         *map(pass_on_interrupt, nodes), *nodes,
     ])

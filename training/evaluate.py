@@ -28,7 +28,7 @@ import sys
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.hung_calls import ended_by_interrupts
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
-from dfp_ros.core.policy.policy_file import read_policy_file, read_spec
+from dfp_ros.core.policy.policy_file import read_policy_file
 from dfp_ros.core.text.printable import printable
 from dfp_ros.core.text.say import say
 from dfp_ros.sim.simulation.render_backend import RenderingError
@@ -120,7 +120,9 @@ def main(arguments: list[str] | None = None) -> int:
             film = None
             require_output(asked.json)
             require_output(asked.video)
-            spec = read_spec(asked.policy)
+            # The file may be another one at the end.
+            policy = read_policy_file(asked.policy)
+            spec = policy.spec
             if (asked.environment or spec.environment) == NO_ENVIRONMENT:
                 raise ConfigError(
                     f'{asked.policy}: found environment {NO_ENVIRONMENT!r}, the policy of a robot '
@@ -133,7 +135,7 @@ def main(arguments: list[str] | None = None) -> int:
             found = evaluate_file(
                 asked.policy, asked.episodes, asked.seed, asked.environments, asked.environment,
                 asked.candidates, asked.noise_scale, asked.discount)
-            report(asked, found)
+            report(asked, found, policy.sha256)
             if film:
                 film.write(found.episodes[:asked.video_episodes])
     except (ValueError, EnvironmentFailed, RenderingError, WriteError) as error:
@@ -143,15 +145,19 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def report(asked: argparse.Namespace, found: Evaluation) -> None:
-    """Print the result, and write it to a file if requested."""
+def report(asked: argparse.Namespace, found: Evaluation, sha256: str) -> None:
+    """
+    Print the result, and write it to a file if requested.
+
+    :param sha256: Hash of the policy file that was evaluated.
+    """
     low, high = found.interval
     say(f'{asked.policy.name}: {found.success:.1%} of {asked.episodes} episodes solved '
         f'(95 % interval {low:.1%} to {high:.1%}), {found.mean_steps:.1f} steps and a return '
         f'of {found.discounted_return:.2f} an episode, discounted by {found.discount:g}')
     if asked.json:
         write_json(asked.json, {
-            'policy': asked.policy.name, 'sha256': read_policy_file(asked.policy).sha256,
+            'policy': asked.policy.name, 'sha256': sha256,
             'seed': asked.seed, 'candidates': asked.candidates, 'noise_scale': asked.noise_scale,
             'versions': versions(), **found.summary()})
 

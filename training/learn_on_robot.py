@@ -41,7 +41,7 @@ os.environ.setdefault('MUJOCO_GL', 'disable')  # nothing is drawn
 import tyro
 
 from dfp_ros.core.files.user_path import user_path
-from training.common.disk import make_folder, WriteError
+from training.common.disk import WriteError
 from training.common.error_line import error_line
 from training.learning.trainer import checkpoint, readiness
 from training.learning.trainer.log import RunLog
@@ -55,7 +55,14 @@ from training.robot.learner import Learner
 from training.robot.learner_error import LearnerError
 from training.robot.process_priority import step_aside
 from training.robot.robot_link import RobotLink
-from training.robot.run_state import CHECKPOINT, FOLDER, open_run, require_without_pictures
+from training.robot.run_state import (
+    CHECKPOINT,
+    FOLDER,
+    make_folders,
+    notes_on_data,
+    open_run,
+    require_without_pictures,
+)
 from training.robot.settings import LearnerSettings
 
 # File in the folder of a run on a robot, locked by the learner that writes to it.
@@ -139,9 +146,11 @@ def learn(run: Path, out: Path, settings: LearnerSettings) -> int:
                     'name another node with --policy-node')
             # A wrong name leaves no folder behind.
             checkpoint.settings(run / CHECKPOINT)
-            make_folder(out)
+            make_folders(out)
             _lock(out, stack)
             state, episodes = open_run(run, out, settings)
+            for note in notes_on_data(state):
+                tell(note)
             readiness.require_space(state.agent, state.config, out)
             readiness.require_export(state.agent, state.spec, out)
             with RunLog(out, state.config, state.progress.step) as log, Session(
@@ -150,7 +159,7 @@ def learn(run: Path, out: Path, settings: LearnerSettings) -> int:
                     tell('value_weight is 0, as in the run: the policy clones the data and what '
                          'the robot does, and climbs no value; set --value-weight')
                 learner = Learner(out, state, episodes, settings, link, session, tell)
-                learner.catch_up()
+                learner.catch_up(asked)
                 learner.await_node(asked)
                 result = learner.run(asked)
         finally:

@@ -38,10 +38,12 @@ from dfp_ros.core.hung_calls import ended_by_interrupts
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.core.policy.policy_file import read_policy_file
+from dfp_ros.core.text.printable import printable
 from dfp_ros.core.text.say import say
 from dfp_ros.spec import PRECISIONS
 from training.common.disk import WriteError
 from training.common.files import require_output, write_json
+from training.config import COUNTS
 from training.evaluation.environments import EnvironmentFailed, start
 from training.evaluation.evaluation import acting, evaluate, Evaluation
 from training.onnx_export.parity import ExportError
@@ -155,16 +157,20 @@ def main(arguments: list[str] | None = None) -> int:
                       help='number of parallel environments (default: %(default)s)')
     made.add_argument('--json', type=user_path, help='JSON file for the result')
     asked = made.parse_args(arguments)
-    for name, least in (('episodes', 1), ('environments', 1), ('seed', 0)):
-        if getattr(asked, name) < least:
-            made.error(f'--{name}: found {getattr(asked, name)}, expected {least} or more')
+    for name in ('episodes', 'environments', 'seed'):
+        least, most = COUNTS[name]
+        if not least <= getattr(asked, name) <= most:
+            made.error(
+                f'--{name}: found {printable(getattr(asked, name))}, expected {least} to {most}')
     try:
         require_output(asked.json)
+        # The file may be another one at the end.
+        sha256 = read_policy_file(asked.policy).sha256
         rows = measure(asked.policy, asked.episodes, asked.seed, asked.environments)
         say(table(rows, asked.episodes))
         if asked.json:
             write_json(asked.json, {
-                'policy': asked.policy.name, 'sha256': read_policy_file(asked.policy).sha256,
+                'policy': asked.policy.name, 'sha256': sha256,
                 'episodes': asked.episodes, 'seed': asked.seed, 'rows': rows})
     except (PolicyError, ValueError, ExportError, EnvironmentFailed, WriteError) as error:
         made.exit(2, f'{error}\n')

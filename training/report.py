@@ -32,6 +32,7 @@ from dfp_ros.core.text.say import say
 from training.common.disk import WriteError
 from training.common.error_line import error_line
 from training.common.files import atomic_path, require_output
+from training.common.permission import permitted
 from training.pages.style import png
 from training.reports.figures import figures
 from training.reports.page import render
@@ -50,7 +51,8 @@ def report(folders: list[Path], out: Path | None = None, picture: Path | None = 
     :raises OSError: If a file cannot be written.
     """
     require_output(picture, '.png')
-    found = find(folders)
+    with permitted(folders[0], ReportError):
+        found = find(folders)
     shared = common_folder(found)
     out = out or shared / 'report.html'
     require_output(out)

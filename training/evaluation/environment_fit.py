@@ -36,10 +36,7 @@ from training.data.formats.ogbench.scenes import (
     VISUAL_ROBOT,
 )
 from training.data.transitions import stored
-from training.data.transitions.transitions import DataError
-
-# Relative tolerance for equal control periods.
-SAME_PERIOD = 1e-6
+from training.data.transitions.transitions import DataError, SAME_PERIOD
 
 
 class Described(Protocol):

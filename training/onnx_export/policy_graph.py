@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+import itertools
 
 import onnx
 from onnx import numpy_helper, parser
@@ -106,13 +107,29 @@ def policy_model(agent: Agent, spec: PolicySpec) -> onnx.ModelProto:
 
 
 def _name_pictures(model: onnx.ModelProto, names: Mapping[str, str]) -> None:
-    """Give pictures their own names, which ONNX's text format may not accept."""
+    """
+    Give pictures their own names, which ONNX's text format may not accept.
+
+    A camera may be called as a value within the graph is, which gets another name then.
+    """
+    inner = {
+        name for graph in graphs(model.graph) for name in (
+            *(tensor.name for tensor in graph.initializer),
+            *(name for node in graph.node for name in node.output))}
+    renamed = dict(names)
+    for name in inner.intersection(names.values()):
+        renamed[name] = next(
+            other for i in itertools.count(1)
+            if (other := f'{name}_{i}') not in inner.union(names.values()))
     for value in model.graph.input:
         value.name = names.get(value.name, value.name)
     for graph in graphs(model.graph):
+        for value in (*graph.initializer, *graph.output, *graph.value_info):
+            value.name = renamed.get(value.name, value.name)
         for node in graph.node:
-            for i, name in enumerate(node.input):
-                node.input[i] = names.get(name, name)
+            for places in (node.input, node.output):
+                for i, name in enumerate(places):
+                    places[i] = renamed.get(name, name)
 
 
 def _see(

@@ -31,6 +31,9 @@ from training.onnx_export.parity import compare, ExportError
 
 # Observations on which it is compared with the networks, and tried.
 _COMPARED, _TRIED = 4, 32
+# Least range of an action that a margin is a fraction of, of the 2 that it can have: networks
+# never answer an action that does not change in the data to the last digit.
+_LEAST_RANGE = 0.2
 
 
 class CandidateError(ValueError):
@@ -57,6 +60,26 @@ class Candidate:
     def number(self) -> int:
         """Its number in decisions."""
         return policy_number(self.sha256)
+
+
+def expected_actions(
+        spec: PolicySpec, lowest: np.ndarray, highest: np.ndarray,
+        margin: float) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Compute the range of the actions that are expected of a new policy.
+
+    :param spec: Specification of the policy, with the range of the data.
+    :param lowest: Lowest actions that were sent to the robot, shape (act_dim,); infinite if none.
+    :param highest: Highest ones; minus infinity if none.
+    :param margin: Margin around the range of both, as a fraction of it, or of 0.2 if that is more.
+    :return: Lowest and highest expected actions, each of shape (act_dim,).
+    """
+    low, high = (
+        np.concatenate([getattr(field, name) for field in spec.action])
+        for name in ('data_low', 'data_high'))
+    low, high = np.minimum(low, lowest), np.maximum(high, highest)
+    slack = margin * np.maximum(high - low, _LEAST_RANGE) + 1e-6
+    return low - slack, high + slack
 
 
 def make_candidate(

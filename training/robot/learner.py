@@ -99,21 +99,20 @@ class Learner:
 
     # Beginning and end
 
-    def catch_up(self) -> None:
-        """Learn from the episodes that were written after the last checkpoint."""
+    def catch_up(self, stop: Callable[[], bool]) -> None:
+        """
+        Learn from the episodes that were written after the last checkpoint.
+
+        :param stop: Whether the process was asked to end; the next session learns from the rest.
+        """
         notes: list[str] = []
-        count = 0
-        for row in self._ledger.rows_on_disk(notes):
-            self._updates.learn(row)
-            count += 1
-        self._state.buffer.end_episode()
+        count = self._updates.catch_up(self._ledger.rows_on_disk(notes), stop)
         self._ledger.received = self._state.progress.environment_steps
         for note in notes:
             self._say(note)
         if count:
             self._say(f'{count} transitions were on the disk and not in the checkpoint; they are '
                       'learned from now')
-            self._updates.save()
 
     def await_node(self, stop: Callable[[], bool]) -> None:
         """
@@ -316,8 +315,8 @@ class Learner:
         ledger, releases, now = self._ledger, self._releases, time.monotonic()
         ledger.write(episode)
         self._backlog.append(episode)
-        policy = releases.name_of_number(episode.policies[-1]) if episode.policies else (
-            releases.name(self._changes.running))
+        policy = releases.name(self._changes.running) if episode.last_policy is None else (
+            releases.name_of_number(episode.last_policy))
         record, verdict = ledger.record(
             episode, policy, self._updates.count,
             sum(isinstance(item, dict) for item in self._backlog), now - self._began)

@@ -75,11 +75,20 @@ class LiveEpisode:
 
     @property
     def policies(self) -> tuple[int, ...]:
-        """Numbers of the policies of its steps, in order, without those of a person."""
-        found = [
+        """Numbers of the policies of its steps, each once, without those of a person's steps."""
+        return tuple(dict.fromkeys(self._deciding))
+
+    @property
+    def last_policy(self) -> int | None:
+        """Number of the policy of its last step that is not a person's; None without one."""
+        return next(reversed(self._deciding), None)
+
+    @property
+    def _deciding(self) -> list[int]:
+        """Numbers of the policies, one for each step, in order."""
+        return [
             policy for piece in self.pieces
             for policy, person in zip(piece.policies, piece.by_person, strict=True) if not person]
-        return tuple(dict.fromkeys(found))
 
     @property
     def person_steps(self) -> int:
@@ -111,7 +120,7 @@ class LiveEpisodes:
             relative: Collection[str] = ()) -> None:
         """Start between two episodes."""
         self._steps = DecisionSteps(
-            layout, round(period * 1e9), False, LoggedObservations(), relative)
+            layout, round(period * 1e9), False, LoggedObservations(), relative, is_live=True)
         self._report = Report()
         self._cutter = EpisodeCutter(True, 'keep', self._report)
         self._given = 0

@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import json
 from typing import Any
 
@@ -62,6 +62,7 @@ class NodeFit:
         """
         self._require_fit(status)
         self._robot = _robot_of(status)
+        self._compare_with_data()
         self.relative = self._find_relative(status)
         self._require_fit(status)
 
@@ -83,6 +84,17 @@ class NodeFit:
             self._say(f'{misfit}; until then, nothing is learned')
         self.misfit = misfit
         return self._is_other and not was_other
+
+    def _compare_with_data(self) -> None:
+        """Say that the data of the run were converted with another robot description."""
+        data = self._spec.provenance.get('data')
+        known = data.get('robot_sha256') if isinstance(data, Mapping) else None
+        if isinstance(known, str) and self._robot and known != self._robot:
+            self._say(
+                f"{self._node}: found the robot description {self._robot[:12]} (sha256), and the "
+                f"run's data were converted with {known[:12]}; if joints have another order "
+                'there, or a number another meaning, the robot does what nobody has shown it: '
+                'start the node with the description of the data, or train on data of this one')
 
     def _find_relative(self, status: dict[str, Any]) -> tuple[str, ...]:
         """Find the actions that are relative, in the robot description."""

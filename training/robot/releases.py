@@ -31,7 +31,12 @@ from dfp_ros.core.text.printable import printable, TEXT
 from training.common.files import atomic_path
 from training.common.signatures import read_private_key, sign, signature_path
 from training.learning.trainer.checkpoint import RunState
-from training.robot.candidate import Candidate, CandidateError, make_candidate
+from training.robot.candidate import (
+    Candidate,
+    CandidateError,
+    expected_actions,
+    make_candidate,
+)
 from training.robot.policy_changes import Chosen, Outcome, PolicyChanges
 from training.robot.settings import LearnerSettings
 from training.robot.signing import signing_fault
@@ -192,18 +197,14 @@ class Releases:
         """
         state, version = self._state, self._next
         self._last, self._next = state.progress.step, version + 1
-        low, high = (
-            np.concatenate([getattr(field, name) for field in state.spec.action])
-            for name in ('data_low', 'data_high'))
         # What was sent to the robot so far, by policies and persons, counts as data, too.
-        lowest, highest = state.buffer.range_of_added('actions')
-        low, high = np.minimum(low, lowest), np.maximum(high, highest)
-        slack = self._settings.envelope * (high - low) + 1e-6
+        expected = expected_actions(
+            state.spec, *state.buffer.range_of_added('actions'), self._settings.envelope)
         path = self._folder / f'policy-{version:06d}-{state.progress.step}.onnx'
         try:
             found = make_candidate(
                 state.agent, state.spec, path, version, state.progress.step, observations,
-                (low - slack, high + slack), self._settings.outside,
+                expected, self._settings.outside,
                 self._settings.latency_share * state.spec.period)
         except CandidateError as error:
             self.refusals += 1

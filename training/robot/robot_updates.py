@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from training.learning.trainer.checkpoint import RunState
 from training.learning.trainer.session import Session, TrainingError
@@ -53,6 +53,35 @@ class RobotUpdates:
         """Return the number of updates on the robot, those of earlier sessions included."""
         return self._state.progress.step - self._state.config.steps
 
+    def catch_up(self, rows: Iterable[tuple[Row, bool]], stop: Callable[[], bool]) -> int:
+        """
+        Learn from what earlier sessions left, until there are enough transitions, or it is to end.
+
+        :param rows: See :meth:`training.robot.episode_files.EpisodeFiles.rows_from`.
+        :param stop: Whether the process was asked to end.
+        :return: Number of transitions.
+        :raises LearnerError: If the folder is not the one of the beginning.
+        """
+        count = 0
+        for row, is_next in rows:
+            if stop() or self._has_enough:
+                # The next session goes on with this one.
+                break
+            if not is_next:
+                self._state.buffer.end_episode()
+            self.learn(row)
+            count += 1
+        else:
+            self._state.buffer.end_episode()
+        if count:
+            self.save()
+        return count
+
+    @property
+    def _has_enough(self) -> bool:
+        """Whether the buffer has all transitions that were asked for."""
+        return self._state.progress.environment_steps >= self._settings.steps
+
     def learn(self, row: Row, is_late: bool = False) -> None:
         """
         Add a transition to the buffer, and make its updates.
@@ -61,7 +90,7 @@ class RobotUpdates:
         :param is_late: Whether updates are so far behind that it gets none.
         """
         state, settings = self._state, self._settings
-        if state.progress.environment_steps >= settings.steps:
+        if self._has_enough:
             return
         state.buffer.add(**row)
         state.progress.environment_steps += 1

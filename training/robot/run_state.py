@@ -15,13 +15,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+import os
 from pathlib import Path
 from types import MappingProxyType
 
 import torch
 
+from dfp_ros.core.text.printable import printable, TEXT
 from training.common import memory
+from training.common.disk import make_folder
 from training.config import ConfigError, TrainConfig
 from training.learning.networks.layers import use_tensor_cores
 from training.learning.trainer import checkpoint, other_run
@@ -30,8 +34,10 @@ from training.learning.trainer.continuation import (
     ContinuationError,
     differences,
 )
-from training.learning.trainer.run import prepare
+from training.learning.trainer.run import prepare, swap
+from training.robot.episode_files import DEMONSTRATIONS, EPISODES
 from training.robot.learner_error import LearnerError
+from training.robot.releases import POLICIES
 from training.robot.settings import LearnerSettings
 
 #: Folder of the robot's episodes, policies and checkpoint in that of the trained run.
@@ -113,6 +119,21 @@ def require_without_pictures(run: Path) -> None:
             'training.convert, and train on them with training.train')
 
 
+def make_folders(out: Path) -> None:
+    """
+    Make the folder of a run on a robot, and require that files can be written to it.
+
+    So they have to be to the folders in it, which another user may have made: to those of policies
+    and episodes, the first file comes when the robot has worked for a while.
+
+    :raises WriteError: If one cannot be written to.
+    """
+    make_folder(out)
+    for name in (POLICIES, EPISODES, DEMONSTRATIONS):
+        if os.path.lexists(out / name):
+            make_folder(out / name)
+
+
 def open_run(
         run: Path, out: Path, settings: LearnerSettings,
 ) -> tuple[checkpoint.RunState, RobotEpisodes]:
@@ -141,6 +162,8 @@ def open_run(
     torch.manual_seed(config.seed)
     state = prepare(run.name, config, is_new=False)
     other_run.take_over(base, state)
+    # Of numbered files, that of the last update.
+    swap(state)
     episodes = RobotEpisodes(state.spec.action_size)
     if saved.exists():
         named = state.spec
@@ -153,6 +176,16 @@ def open_run(
         state.agent.improve()
     state.explorer = episodes
     return state, episodes
+
+
+def notes_on_data(state: checkpoint.RunState) -> Iterator[str]:
+    """Say which of numbered data files batches are from, as only one is in memory."""
+    if len(state.data.files) > 1:
+        yield from state.data.notes
+        yield (
+            f'{state.config.data}: of {len(state.data.files)} numbered files, batches are from '
+            f'{printable(state.data.files[state.file].name, TEXT)} alone, the last one of the '
+            'run, beside those of the robot')
 
 
 def resumed_lengths(

@@ -94,7 +94,7 @@ class LearnerSettings:
     """Largest inference time of a new policy, as a fraction of the control period."""
     envelope: float = 0.1
     """Margin around the range of the actions in the data and on the robot so far, as a fraction of
-    it, for a new policy's actions on recent observations."""
+    it, or of 0.2 if that is more, for a new policy's actions on recent observations."""
     outside: float = 0.2
     """Largest share of a new policy's actions outside of that range and margin."""
     window: int = 20

@@ -237,7 +237,7 @@ def _ask(given: Given, foreign: ForeignModel, asked: argparse.Namespace) -> int:
         if keys.keys.get('state', MARK) != MARK])
     require_new_operators(foreign)
     text = draft.write()
-    path = Path(foreign.path.name).with_suffix('').with_suffix(ENDING)
+    path = Path(foreign.path.stem + ENDING)
     _require_new(path, asked.force)
     if any(path.exists() and path.samefile(each) for each in asked.files):
         raise AdoptError(

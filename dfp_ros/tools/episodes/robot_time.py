@@ -26,7 +26,8 @@ class RobotTime:
     Time of the robot in s, from any origin.
 
     In simulated time it follows ``/clock``; a step back of that clock, which is set back when a
-    simulation begins anew, counts as no time.
+    simulation begins anew, counts as no time. Nor does a change between simulated time and that of
+    the machine.
 
     :param node: The node; whether its time is simulated may change.
     """
@@ -36,13 +37,15 @@ class RobotTime:
         self._node = node
         self._elapsed = 0.0
         self._last: int | None = None
+        self._is_simulated = False
 
     def now(self) -> float:
         """Return the time."""
         clock: Any = self._node.get_clock()
-        now = clock.now().nanoseconds if clock.ros_time_is_active else time.monotonic_ns()
+        before, self._is_simulated = self._is_simulated, bool(clock.ros_time_is_active)
+        now = clock.now().nanoseconds if self._is_simulated else time.monotonic_ns()
         # Two clocks have nothing in common, and a simulation begins anywhere.
-        if self._last is not None and now > self._last > 0:
+        if before is self._is_simulated and self._last is not None and now > self._last > 0:
             self._elapsed += (now - self._last) * 1e-9
         self._last = now
         return self._elapsed

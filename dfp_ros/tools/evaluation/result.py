@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from dfp_ros.core.files.atomic import atomic_path
+from dfp_ros.core.files.bounded_json import read_json
 from dfp_ros.core.intervals import wilson_interval
 from dfp_ros.core.text.printable import printable
 
@@ -205,14 +206,15 @@ def read_evaluation(path: Path) -> RobotEvaluation:
             raise EvaluationError(f'--out: {path} is not a file')
         if path.stat().st_size > _MOST_BYTES:
             raise EvaluationError(f'--out: {path} is larger than any evaluation')
-        content = json.loads(path.read_text(encoding='utf-8'))
+        # What has no place in JSON, such as NaN, could not be written again.
+        content = read_json(path.read_bytes(), _MOST_BYTES)
         if content['kind'] != KIND or content['version'] != VERSION:
             raise ValueError('another kind or version')
         return RobotEvaluation(
-            int(content['asked']), dict(content['policy']), dict(content['robot']),
+            _count(content, 'asked'), dict(content['policy']), dict(content['robot']),
             dict(content['settings']), dict(content['software']), str(content['host']),
             str(content['started']), [_episode(item) for item in content['episodes']],
-            int(content['dropped']), [str(text) for text in content['remarks']],
+            _count(content, 'dropped'), [str(text) for text in content['remarks']],
             dict(content.get('plan', {})))
     except OSError as error:
         raise EvaluationError(f'--out: {path} cannot be read: {error.strerror}') from error
@@ -224,13 +226,22 @@ def read_evaluation(path: Path) -> RobotEvaluation:
             f'{printable(error)}); name another file') from error
 
 
+def _count(content: Mapping[str, Any], key: str) -> int:
+    """Parse a count."""
+    found = content[key]
+    if not isinstance(found, int) or isinstance(found, bool) or found < 0:
+        raise ValueError(f'{key}: {printable(found)} is no count')
+    return found
+
+
 def _episode(item: Mapping[str, Any]) -> RobotEpisode:
     """Parse one episode."""
     if not isinstance(item['success'], bool):
         raise ValueError('an episode without a success that is true or false')
     return RobotEpisode(
         item['success'], float(item['seconds']), str(item['started']), str(item['ended_by']),
-        int(item['held']), str(item['held_because']), int(item.get('person_steps', 0)))
+        _count(item, 'held'), str(item['held_because']),
+        _count({'person_steps': 0, **item}, 'person_steps'))
 
 
 def _whose(what: Mapping[str, Any]) -> str:

@@ -421,10 +421,14 @@ def test_a_joint_that_was_pushed_past_its_end_goes_no_further(
         if i == 40:
             assert here * sign == pytest.approx(3.14)
             here = 3.145 * sign
+        if i == 60:
+            # A simulation puts it elsewhere: no joint gets so far past its end.
+            assert here == 3.145 * sign
+            here = -1.5 * sign
         decision = controller.step(now, {'arm': Sample(
             now, now, {'name': ['wrist'], 'position': [wrapped(here)]})})
         here += float(decision.sent[0]) * size * 0.05
-    assert here == 3.145 * sign
+    assert here * sign > -1.2
 
 
 def test_which_measured_angles_have_turns(tmp_path: Path) -> None:

@@ -124,6 +124,15 @@ def test_weights_are_the_same(tmp_path: Path) -> None:
         assert kept[weight.name] == weight
 
 
+def test_drafts_of_two_versions_have_two_names(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file's ending is its last one."""
+    monkeypatch.chdir(tmp_path)
+    for name in ('go1.v1.5', 'go1.v1.6'):
+        assert main([str(write_recurrent(tmp_path / f'{name}.onnx', 5, 2))]) == 1
+        assert (tmp_path / f'{name}.adopt.yaml').is_file()
+
+
 def test_what_is_unknown_is_asked_for(
         tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
         ) -> None:

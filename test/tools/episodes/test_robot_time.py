@@ -15,10 +15,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 pytest.importorskip('rclpy')
 
+from rclpy.clock import ClockType, ROSClock
 from rclpy.parameter import Parameter
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
@@ -46,3 +50,21 @@ def test_it_never_goes_back() -> None:
                         peer.node.get_clock().now().nanoseconds == stamp.nanoseconds))
             found.append(time.now())
         assert found == pytest.approx([0, 0, 2.5, 2.5, 3.5, 3.5, 599.5])
+
+
+def test_a_change_of_the_clock_takes_no_time() -> None:
+    """Otherwise the time since the machine was started would end an episode."""
+    clock: Any = ROSClock()
+    node: Any = SimpleNamespace(get_clock=lambda: clock)
+    time = RobotTime(node)
+    clock._set_ros_time_is_active(True)
+    found = []
+    for seconds in (100, 102):
+        clock.set_ros_time_override(Time(seconds=seconds, clock_type=ClockType.ROS_TIME))
+        found.append(time.now())
+    clock._set_ros_time_is_active(False)
+    found.append(time.now())
+    real = time.now()
+    clock._set_ros_time_is_active(True)
+    clock.set_ros_time_override(Time(seconds=10**9, clock_type=ClockType.ROS_TIME))
+    assert [*found, time.now() - real] == pytest.approx([0, 2, 2, 0])

@@ -127,6 +127,20 @@ def test_an_invalid_result_is_not_continued(tmp_path: Path, text: str) -> None:
         robot_evaluation.read_evaluation(tmp_path / 'pipe')
 
 
+@pytest.mark.parametrize(('written', 'found'), [
+    ('"seconds": 1.5', 'NaN'), ('"seconds": 1.5', '1e999'), ('"held": 0', '1e400'),
+    ('"asked": 5', '-1'), ('"dropped": 0', '0.5'), ('"person_steps": 0', '-3')])
+def test_numbers_that_no_evaluation_writes(tmp_path: Path, written: str, found: str) -> None:
+    """With them, the result could not be written again after the next episode."""
+    path = tmp_path / 'mended.json'
+    evaluation(True).write(path)
+    key = written.partition(':')[0]
+    assert written in (text := path.read_text())
+    path.write_text(text.replace(written, f'{key}: {found}'))
+    with pytest.raises(EvaluationError, match=r'mended\.json is not an evaluation on a robot'):
+        robot_evaluation.read_evaluation(path)
+
+
 @pytest.mark.parametrize(('policy', 'robot', 'message'), [
     ({**POLICY, 'sha256': '3'}, ROBOT, 'policy: found'), (POLICY, {'name': 'x'}, 'robot: found')])
 def test_two_policies_have_no_common_rate(

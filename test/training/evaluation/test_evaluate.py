@@ -23,6 +23,7 @@ import os
 from pathlib import Path
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,6 +35,7 @@ import numpy as np
 from PIL import Image
 import pytest
 
+from dfp_ros.core.files.digest import sha256
 from dfp_ros.core.policy.noise import NoiseStream
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy, PolicyError
 from dfp_ros.core.text.printable import printable
@@ -294,6 +296,21 @@ def test_a_noise_scale_that_no_policy_has(
     with pytest.raises(SystemExit):
         main([str(SHIPPED), '--episodes', '1', '--noise-scale', scale])
     assert f'--noise-scale: found {scale}, expected 0 to 10' in capsys.readouterr().err
+
+
+def test_a_result_has_the_hash_of_the_file_that_was_evaluated(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if it is exported anew meanwhile, which an evaluation of an hour makes likely."""
+    path, out = tmp_path / 'policy.onnx', tmp_path / 'result.json'
+    shutil.copyfile(SHIPPED, path)
+    episode = Episode(0, True, 1, 0.0, 0.0, np.zeros((1, 5), np.float32))
+
+    def evaluated(*_: object) -> Evaluation:
+        write_policy(path, cube_spec())
+        return Evaluation((episode,), 0.99)
+    monkeypatch.setattr('training.evaluate.evaluate_file', evaluated)
+    assert main([str(path), '--episodes', '1', '--json', str(out)]) == 0
+    assert json.loads(out.read_text())['sha256'] == sha256(SHIPPED)
 
 
 def test_an_interrupt_ends_a_load_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,7 +31,12 @@ from testing.policies.small_policy import cube_spec  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
 from training.learning.agents.agent import Agent  # noqa: E402
 from training.learning.networks.modules import Normaliser  # noqa: E402
-from training.robot.candidate import Candidate, CandidateError, make_candidate  # noqa: E402
+from training.robot.candidate import (  # noqa: E402
+    Candidate,
+    CandidateError,
+    expected_actions,
+    make_candidate,
+)
 from training.robot.releases import Releases  # noqa: E402
 from training.robot.settings import LearnerSettings  # noqa: E402
 
@@ -85,6 +91,21 @@ def test_a_few_actions_beyond_the_range_of_the_data_are_no_fault(tmp_path: Path)
     share = int(str(found.value).partition(': found ')[2].partition('%')[0]) / 100
     assert 0 < share < 0.9
     assert make(tmp_path / 'policy.onnx', subject, bound=0.1, outside=share + 0.01).path.is_file()
+
+
+def test_an_action_that_never_changes_has_a_margin_too() -> None:
+    """A clone answers it within some thousandths, and no policy of it was fit for the robot."""
+    still = tuple(replace(
+        field, data_low=(0.5,) * field.size, data_high=(0.5,) * field.size)
+        for field in SPEC.action)
+    spec = replace(SPEC, action=still)
+    nothing = np.full(5, np.inf)
+    low, high = expected_actions(spec, nothing, -nothing, 0.1)
+    np.testing.assert_allclose([low, high], [[0.48] * 5, [0.52] * 5], atol=1e-5)
+    low, high = expected_actions(spec, np.full(5, -0.5), np.full(5, 0.5), 0.1)
+    np.testing.assert_allclose([low, high], [[-0.6] * 5, [0.6] * 5], atol=1e-5)
+    low, high = expected_actions(spec, nothing, -nothing, 0.0)
+    np.testing.assert_allclose([low, high], [[0.5] * 5, [0.5] * 5], atol=1e-5)
 
 
 def test_a_node_that_wants_signatures_gets_them(tmp_path: Path) -> None:

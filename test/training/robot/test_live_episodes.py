@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import replace
 import os
 from pathlib import Path
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -162,6 +163,34 @@ def test_they_are_those_of_the_recording(
         np.testing.assert_array_equal([found[name] for found in read], columns)
 
 
+def test_a_learner_that_ended_within_an_episode_reads_the_rest_of_it(tmp_path: Path) -> None:
+    """Transitions that it has learned from are not read again; those that are lost are told."""
+    files = EpisodeFiles(tmp_path, cube_spec())
+    for first in (100, 120):
+        live = Live()
+        live.mark('start')
+        for i in range(10):
+            live.decide(i, i / 20)
+        live.mark('failure')
+        files.write(replace(live.episodes[0], number=first), first)
+    notes: list[str] = []
+    for first, follows in (
+            (100, [True] * 9 + [False] + [True] * 8), (104, [True] * 5 + [False] + [True] * 8),
+            (108, [True] + [False] + [True] * 8), (109, [False] + [True] * 8),
+            (124, [True] * 5), (129, [])):
+        notes.clear()
+        found = list(files.rows_from(first, notes))
+        assert [is_next for _, is_next in found] == follows, first
+        assert len(notes) == (first < 110)
+        if notes:
+            assert 'found transitions from number 120, expected 109; those between' in notes[0]
+        both = live.rows * 2
+        for name in COLUMNS:
+            np.testing.assert_array_equal(
+                [row[name] for row, _ in found],
+                [row[name] for row in both[len(both) - len(found):]])
+
+
 def test_episodes_of_another_robot_are_left_out(tmp_path: Path) -> None:
     """A file in the folder that another run has written is named, and not learned from."""
     live = Live()
@@ -208,7 +237,24 @@ def test_a_swap_loses_no_transition_and_no_chunk_reaches_across() -> None:
     assert live.column('masks') == [1, 1, 1, 1, 0]
     episode, = live.episodes
     assert episode.policies == (10, 20)
+    assert episode.last_policy == 20
     assert episode.rewards == -4
+
+
+@pytest.mark.parametrize('person', [False, True])
+def test_a_policy_that_comes_back_is_the_last_one(person: bool) -> None:
+    """Its episode is counted for it, not for the one that gave way to it."""
+    live = Live()
+    live.mark('start')
+    for i, loop in enumerate((1, 1, 2, 2, 1, 1)):
+        live.decide(i, i / 20, loop=loop)
+    if person:
+        live.decide(6, 0.3, loop=3, person=True)
+        live.decide(7, 0.3, loop=3, person=True)
+    live.mark('failure')
+    episode, = live.episodes
+    assert episode.policies == (10, 20)
+    assert episode.last_policy == 10
 
 
 @pytest.mark.parametrize('length', [1, 2, 4])
@@ -231,6 +277,20 @@ def test_what_a_person_does_is_kept_as_a_demonstration_too(tmp_path: Path, lengt
     np.testing.assert_allclose(found.actions[:, 0], [(3 + i) / 40 for i in range(length)])
     assert stored.load(next((tmp_path / 'episodes').glob('*.npz'))).source['person_steps'] == (
         length)
+
+
+def test_decisions_without_end_take_no_memory() -> None:
+    """A learner hears them for days, most of them outside of episodes."""
+    first, live = decide(0, 0.5), LiveEpisodes(LAYOUT, 0.05)
+    tracemalloc.start()
+    try:
+        live.decide(first)
+        before = tracemalloc.get_traced_memory()[0]
+        for i in range(1, 1000):
+            live.decide(replace(first, number=i, stamp=first.stamp + i * PERIOD))
+        assert tracemalloc.get_traced_memory()[0] < before + 5_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_restarted_node_is_a_gap() -> None:

@@ -35,7 +35,7 @@ from training.learning.trainer.checkpoint import Progress
 from training.learning.trainer.continuation import ContinuationError
 from training.learning.trainer.log import read_rows, RunLog
 from training.robot.records import EpisodeRecord, RecordTable
-from training.robot.run_state import make_config, resumed_lengths
+from training.robot.run_state import make_config, make_folders, resumed_lengths
 from training.robot.settings import LearnerSettings
 
 
@@ -83,6 +83,20 @@ def test_a_full_disk_leaves_the_table_as_it_was(tmp_path: Path) -> None:
                 WriteError, match=r'updates\.csv: cannot be written .*unchanged; free some space'):
             log.update(Progress(2), {'loss': 1.0})
     assert updates.read_bytes() == before
+
+
+@pytest.mark.parametrize('name', ['policies', 'episodes', 'demonstrations'])
+def test_folders_that_cannot_be_written_are_known_at_the_start(
+        name: str, tmp_path: Path) -> None:
+    """Not with the first policy or episode, which would be lost."""
+    make_folders(tmp_path / 'robot')
+    (tmp_path / 'robot' / name).mkdir()
+    make_folders(tmp_path / 'robot')
+    assert not list((tmp_path / 'robot' / name).iterdir())
+    (tmp_path / 'robot' / name).rmdir()
+    (tmp_path / 'robot' / name).symlink_to('/proc')
+    with pytest.raises(WriteError, match=f'robot/{name}: cannot be written .*check its permiss'):
+        make_folders(tmp_path / 'robot')
 
 
 @pytest.mark.parametrize(('old', 'new', 'message'), [

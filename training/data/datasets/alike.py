@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from dfp_ros.spec import ActionField, ObservationField
-from training.data.transitions.transitions import DataError, Transitions
+from training.data.transitions.transitions import DataError, SAME_PERIOD, Transitions
 
 #: Observation fields, and action fields.
 Fields = tuple[Sequence[ObservationField], Sequence[ActionField]]
@@ -43,7 +43,7 @@ def require_alike(
     :param remedy: What to do.
     :raises DataError: At the first difference.
     """
-    if found.period != period:
+    if abs(found.period - period) > SAME_PERIOD * period:
         raise DataError(
             f'{path}: found a period of {found.period:g} s, expected {period:g} s, that of '
             f'{whose}; {remedy}')

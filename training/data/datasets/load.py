@@ -26,6 +26,7 @@ from typing import Any
 
 from dfp_ros.core.text.printable import printable, TEXT
 from training.data.formats.lerobot.layout import is_dataset
+from training.data.transitions.errors import permitted
 from training.data.transitions.source import DataSource
 from training.data.transitions.transitions import DataError, Transitions
 from training.presets import PRESETS
@@ -50,6 +51,11 @@ def locate(path: Path) -> Path:
 
     :raises DataError: If it is not found; the message says how to make it.
     """
+    with permitted(path):
+        return _locate(path)
+
+
+def _locate(path: Path) -> Path:
     if path.exists() and not path.is_file() and not path.is_dir():
         raise DataError(
             f'{path}: found a FIFO, a device or a socket, expected a regular file; reading it '
@@ -67,6 +73,11 @@ def locate(path: Path) -> Path:
 
 def load_file(source: DataSource) -> Transitions:
     """Load a file, or the folder of a dataset, from its very path; see :func:`load`."""
+    with permitted(source.path):
+        return _load_file(source)
+
+
+def _load_file(source: DataSource) -> Transitions:
     path = source.path
     if path.suffix == '.npz':
         from training.data.formats.ogbench import reader as ogbench

@@ -41,6 +41,7 @@ from training.data.datasets.alike import joined, require_alike
 from training.data.datasets.load import load_file, locate, require_used
 from training.data.datasets.summary import keep, kept, state, Summary
 from training.data.formats.lerobot.layout import is_dataset
+from training.data.transitions.errors import permitted
 from training.data.transitions.frames import require_same
 from training.data.transitions.source import DataSource
 from training.data.transitions.statistics import measure
@@ -58,7 +59,10 @@ class Data:
     :param rewarded: Whether rewards are wanted; see :class:`DataSource`.
     :param is_new: Whether parts that cannot be chosen are refused; an earlier run, which read the
         whole file all the same, goes on and is exported.
-    :raises DataError: If there is no file, or one cannot be read or has other fields.
+    :raises DataError: If there is no file, or one cannot be read or has other fields; or if none
+        of several has an episode as long as a chunk.
+
+    :ivar notes: What the user is to know of the files, a line each.
     """
 
     def __init__(
@@ -66,6 +70,9 @@ class Data:
         self._is_new = is_new
         self._config, self._source = config, DataSource.of_run(config, rewarded)
         self.files = files(self._source.path)
+        self.notes: list[str] = []
+        # Indices of the files that are learned from.
+        self._usable = list(range(len(self.files)))
         self._orders: dict[int, np.ndarray] = {}
         self._whole: Transitions | None = None
         # Pictures of the first file that was read, which the others have to have, too.
@@ -75,6 +82,7 @@ class Data:
         if summary:
             self.statistics, self._description = summary.statistics, summary.description
             self._require_used()
+            self._leave_out(summary.lengths)
             return
         before = state(self.files) if several else []
         first = self._read(0)
@@ -82,11 +90,13 @@ class Data:
         self.statistics, self._description = measure(first.observations), _description(first)
         self._require_used()
         if several:
+            lengths = [_lengths(first)]
             del first
-            self._summarise()
+            self._summarise(lengths)
             if rewarded:
-                keep(
-                    self.files, self._source, Summary(self.statistics, self._description), before)
+                keep(self.files, self._source, Summary(
+                    self.statistics, self._description, lengths), before)
+            self._leave_out(lengths)
         else:
             self._whole = first
 
@@ -96,11 +106,11 @@ class Data:
             return 0
         # An online phase keeps the file that the offline phase ended with.
         step = max(0, min(step, self._config.steps - 1))
-        turn, place = divmod(step // self._config.swap_every, len(self.files))
+        turn, place = divmod(step // self._config.swap_every, len(self._usable))
         if turn not in self._orders:
             generator = np.random.default_rng((self._config.seed, turn))
-            self._orders = {turn: generator.permutation(len(self.files))}
-        return int(self._orders[turn][place])
+            self._orders = {turn: generator.permutation(len(self._usable))}
+        return self._usable[self._orders[turn][place]]
 
     def load(self, step: int) -> Transitions:
         """Load the file for the update after ``step`` updates, as described by all files."""
@@ -118,8 +128,32 @@ class Data:
     def _read(self, index: int) -> Transitions:
         return load_file(replace(self._source, path=self.files[index]))
 
-    def _summarise(self) -> None:
-        """Read all files, one at a time, for their common statistics and description."""
+    def _leave_out(self, lengths: list[tuple[int, int]]) -> None:
+        """
+        Leave out files without a chunk, such as those of the episodes of a robot may be.
+
+        :param lengths: Number of steps of each file, and of its longest episode.
+        """
+        horizon = self._config.horizon
+        self._usable = [
+            i for i, (size, longest) in enumerate(lengths) if longest >= horizon < size]
+        if not self._usable:
+            raise DataError(
+                f'{self.files[0].parent}: found no file of more than {horizon} steps with an '
+                f'episode of {horizon}, the length of a chunk; the longest episode has '
+                f'{max(longest for _, longest in lengths)}; use a shorter --horizon')
+        if left := len(lengths) - len(self._usable):
+            names = [file.name for i, file in enumerate(self.files) if i not in self._usable]
+            self.notes.append(
+                f'{self.files[0].parent}: {left} of {len(lengths)} files are too short for a '
+                f'chunk of {horizon} steps, and not learned from: {listed(names)}')
+
+    def _summarise(self, lengths: list[tuple[int, int]]) -> None:
+        """
+        Read all files, one at a time, for their common statistics and description.
+
+        :param lengths: Those of each further file are added.
+        """
         found = self._description
         hashes = hashlib.sha256(found['source']['sha256'].encode())
         for i in tqdm(range(1, len(self.files)), desc='data', unit='file', disable=None):
@@ -132,6 +166,7 @@ class Data:
             for key in ('observation_fields', 'action_fields'):
                 found[key] = joined(found[key], here[key])
             self.statistics = self.statistics.joined(measure(read.observations))
+            lengths.append(_lengths(read))
             hashes.update(here['source']['sha256'].encode())
             found['source'] = {
                 key: value + here['source'].get(key, 0) if isinstance(value, int) else value
@@ -150,6 +185,11 @@ def files(path: Path) -> list[Path]:
 
     :raises DataError: If there is none.
     """
+    with permitted(path):
+        return _files(path)
+
+
+def _files(path: Path) -> list[Path]:
     numbered = [
         file for file in sorted(path.parent.glob(f'{path.stem}-*{path.suffix}'))
         if NUMBER.fullmatch(file.stem) and file.stem.rpartition('-')[0] == path.stem]
@@ -181,6 +221,12 @@ def files(path: Path) -> list[Path]:
             f'{place}: found a folder without numbered files, expected name-000.npz and so on'
             f'{remedy}')
     return within
+
+
+def _lengths(transitions: Transitions) -> tuple[int, int]:
+    """Count the steps of a file, and of its longest episode."""
+    ends = np.flatnonzero(transitions.terminals) + 1
+    return len(transitions), int(np.diff(ends, prepend=0).max())
 
 
 def _description(transitions: Transitions) -> dict[str, Any]:

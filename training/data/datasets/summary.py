@@ -36,8 +36,9 @@ from training.data.transitions.source import DataSource
 from training.data.transitions.statistics import Statistics
 from training.data.transitions.stored import read_fields
 
-# Of 1, the files were not compared: units, limits of actions and periods could differ.
-VERSION = 2
+# Of 1, the files were not compared: units, limits of actions and periods could differ. Of 2, the
+# lengths of their episodes were not known.
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,12 @@ class Summary:
 
     :param statistics: Statistics of the observations.
     :param description: ``observation_fields``, ``action_fields`` and ``source`` of transitions.
+    :param lengths: Number of steps of each file, and of its longest episode.
     """
 
     statistics: Statistics
     description: dict[str, Any]
+    lengths: list[tuple[int, int]]
 
 
 def kept(files: list[Path], source: DataSource) -> Summary | None:
@@ -62,12 +65,15 @@ def kept(files: list[Path], source: DataSource) -> Summary | None:
             say(f'{error_line(path)}: is outdated; reading the data files', to_errors=True)
             return None
         count, *columns = content['statistics']
+        lengths = [(int(size), int(longest)) for size, longest in content['lengths']]
+        if len(lengths) != len(files):
+            raise ValueError(f'found the lengths of {len(lengths)} files')
         return Summary(
             Statistics(int(count), *(np.array(column, np.float64) for column in columns)), {
                 'observation_fields': read_fields(
                     path, ObservationField, content['observation_fields']),
                 'action_fields': read_fields(path, ActionField, content['action_fields']),
-                'source': dict(content['source'])})
+                'source': dict(content['source'])}, lengths)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -90,7 +96,7 @@ def keep(files: list[Path], source: DataSource, summary: Summary, of: list[Any])
     try:
         write_json(path, {
             'of': of, 'statistics': [statistics.count, *(c.tolist() for c in columns)],
-            **fields, 'source': summary.description['source']})
+            **fields, 'source': summary.description['source'], 'lengths': summary.lengths})
     except OSError as error:
         say(error_line(
             f'{path}: cannot be written ({error}); the next start reads all files again'),

@@ -15,6 +15,21 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from training.common import permission
+
 
 class DataError(ValueError):
     """Data are missing, damaged, or do not fit the environment."""
+
+
+def permitted(path: Path) -> AbstractContextManager[None]:
+    """
+    Require that this user may read data; see :func:`training.common.permission.permitted`.
+
+    :param path: What is read, for the error.
+    :raises DataError: If it may not, also within the block.
+    """
+    return permission.permitted(path, DataError)

@@ -27,6 +27,7 @@ from typing import Any
 
 import h5py
 
+from training.data.transitions.errors import permitted
 from training.data.transitions.hdf5_probe import require_readable, too_large
 from training.data.transitions.transitions import DataError
 
@@ -39,6 +40,9 @@ def opened(path: Path) -> Iterator[File]:
     :raises DataError: Also within the block, if a part of the file is damaged.
     """
     try:
+        with permitted(path), path.open('rb'):
+            # The library would say it in its own words.
+            pass
         require_readable(path)
         with h5py.File(path, 'r') as file:
             yield File(path, file)

@@ -32,6 +32,7 @@ import zlib
 import numpy as np
 from numpy.lib import format as npy
 
+from training.data.transitions.errors import permitted
 from training.data.transitions.transitions import DataError
 
 # Rows per block.
@@ -73,7 +74,7 @@ def opened(path: Path) -> Iterator[Archive]:
     :raises DataError: Also within the block, if a part of the file is damaged.
     """
     try:
-        with path.open('rb') as file:
+        with permitted(path), path.open('rb') as file:
             if file.read(len(npy.MAGIC_PREFIX)) == npy.MAGIC_PREFIX:
                 raise DataError(
                     f'{path}: found a single array, expected several by key; write them with '

@@ -39,6 +39,7 @@ from dfp_ros.spec_bounds import SpecError
 from dfp_ros.spec_images import check_images, ImageField
 from training.common.files import atomic_path
 from training.data.transitions import npz
+from training.data.transitions.errors import permitted
 from training.data.transitions.frames import Frames, make_room, sealed
 from training.data.transitions.npz import Archive, opened, UNREADABLE
 from training.data.transitions.transitions import (
@@ -104,9 +105,13 @@ def save(path: Path, transitions: Transitions) -> None:
 
 
 def is_stored(path: Path) -> bool:
-    """Tell whether a file was written by :func:`save`; a damaged one was not."""
+    """
+    Tell whether a file was written by :func:`save`; a damaged one was not.
+
+    :raises DataError: If this user may not read it.
+    """
     try:
-        with zipfile.ZipFile(path) as file:
+        with permitted(path), zipfile.ZipFile(path) as file:
             return f'{DESCRIPTION}.npy' in file.namelist()
     except UNREADABLE:
         return False

@@ -36,6 +36,8 @@ TOLERANCE = 1e-5
 Bound = float | tuple[Any, Any]
 # Control periods in s: 1000 Hz to 1 Hz.
 SHORTEST, LONGEST_PERIOD = 1e-3, 1.0
+# Relative tolerance for equal control periods: a person writes 0.0333333 for 1/30.
+SAME_PERIOD = 1e-5
 COLUMNS = ('observations', 'actions', 'next_observations', 'rewards', 'masks', 'terminals')
 #: Column that only data with a takeover have.
 INTERVENTIONS = 'interventions'

@@ -39,7 +39,8 @@ class Row:
 
     :param labels: Value of each varied setting.
     :param planned: Number of planned runs.
-    :param seeds: Seeds of the finished runs.
+    :param finished: Number of finished runs.
+    :param seeds: Seeds of those that were evaluated, which data without a simulator are not.
     :param success: Success rate in the last evaluation, one per seed.
     :param episodes: Total number of episodes in those evaluations.
     :param minutes: Mean time of a run in updates and evaluations.
@@ -47,16 +48,18 @@ class Row:
 
     labels: dict[str, str]
     planned: int
+    finished: int
     seeds: tuple[int, ...]
     success: tuple[float, ...]
     episodes: int
     minutes: float
 
     def figures(self) -> dict[str, Any]:
-        """Values of the row, by the names in :data:`FIGURES`; None if no run is finished."""
-        runs = f'{len(self.seeds)} of {self.planned}'
+        """Values of the row, by the names in :data:`FIGURES`; None if no run has them."""
+        runs = f'{self.finished} of {self.planned}'
         if not self.seeds:
-            return dict.fromkeys(FIGURES) | {'runs': runs}
+            return dict.fromkeys(FIGURES) | {
+                'runs': runs, 'minutes': self.minutes if self.finished else None}
         low, high = interval(self.success, self.episodes)
         return {
             'runs': runs, 'success': float(np.mean(self.success)), 'low': low, 'high': high,
@@ -76,13 +79,23 @@ def table(runs: Sequence[PlannedRun], folder: Path) -> list[Row]:
     rows = []
     for members in groups.values():
         done = [run for run in members if run.finished(folder)]
-        last = [read_rows(folder / run.name / 'evaluations.csv')[-1] for run in done]
+        last = {run.config.seed: _last_row(folder / run.name) for run in done}
+        evaluated = {seed: found for seed, found in last.items() if 'success' in found}
+        seconds = [found.get('wall_seconds', 0.0) for found in last.values()]
         rows.append(Row(
-            dict(members[0].labels), len(members), tuple(run.config.seed for run in done),
-            tuple(found['success'] for found in last),
-            sum(int(found['episodes']) for found in last),
-            float(np.mean([found['wall_seconds'] for found in last]) / 60) if last else 0.0))
+            dict(members[0].labels), len(members), len(done), tuple(evaluated),
+            tuple(found['success'] for found in evaluated.values()),
+            sum(int(found['episodes']) for found in evaluated.values()),
+            float(np.mean(seconds) / 60) if seconds else 0.0))
     return rows
+
+
+def _last_row(run: Path) -> dict[str, float]:
+    """Read the last evaluation of a run, or its last updates if there is none."""
+    for path in (run / 'evaluations.csv', run / 'updates.csv'):
+        if path.exists() and (rows := read_rows(path)):
+            return rows[-1]
+    return {}
 
 
 def mixed_data(runs: Sequence[PlannedRun], folder: Path) -> list[str]:
@@ -111,10 +124,11 @@ def markdown(rows: Sequence[Row]) -> str:
     lines = [columns, ['---'] * len(columns)]
     for row in rows:
         found = row.figures()
-        numbers = ['', '', '', ''] if not row.seeds else [
+        numbers = ['', '', ''] if not row.seeds else [
             f'{found["success"]:.1%}', f'{found["low"]:.1%} to {found["high"]:.1%}',
-            ' '.join(f'{success:.0%}' for success in row.success), f'{row.minutes:.1f}']
-        lines.append([*row.labels.values(), found['runs'], *numbers])
+            ' '.join(f'{success:.0%}' for success in row.success)]
+        minutes = f'{row.minutes:.1f}' if row.finished else ''
+        lines.append([*row.labels.values(), found['runs'], *numbers, minutes])
     return ''.join(f'| {" | ".join(line)} |\n' for line in lines)
 
 

@@ -35,6 +35,7 @@ from dfp_ros.core.text.printable import printable
 from dfp_ros.core.text.say import say
 from training.common.error_line import error_line
 from training.common.files import atomic_path
+from training.common.permission import permitted
 
 FORMAT = 2
 # Key of the hash of all other contents.
@@ -79,6 +80,11 @@ def read(path: Path, tell: bool = False) -> dict[str, Any]:
     :raises CheckpointError: If the file is missing, damaged, of another format, lacks a key, or
         its contents do not match their hash.
     """
+    with permitted(path, CheckpointError):
+        return _read(path, tell)
+
+
+def _read(path: Path, tell: bool) -> dict[str, Any]:
     if not path.is_file():
         what = 'something other than a file' if path.exists() else 'no checkpoint'
         raise CheckpointError(f'{path}: found {what}; give the folder of a run')
@@ -132,6 +138,8 @@ def _load(path: Path) -> Any:
         if damaged:
             raise zipfile.BadZipFile(f'the checksum of {damaged} does not match')
         return torch.load(path, map_location='cpu', weights_only=True)
+    except PermissionError:
+        raise
     # A damaged file may raise anything in torch's reader; the errors share no base class.
     except Exception as error:
         reason = printable(' '.join(str(error).split()), 200) or type(error).__name__

@@ -20,7 +20,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from training.common.permission import permitted
 from training.data.datasets.alike import difference, joined
+from training.data.transitions.transitions import SAME_PERIOD
 from training.learning.agents.agent import Agent
 from training.learning.trainer.checkpoint import (
     data_hash,
@@ -50,7 +52,8 @@ def initialise(path: Path, state: RunState) -> None:
     :raises CheckpointError: If the file cannot be read, or the other run's networks or data differ
         in shape or meaning.
     """
-    path = path / 'checkpoint.pt' if path.is_dir() else path
+    with permitted(path, CheckpointError):
+        path = path / 'checkpoint.pt' if path.is_dir() else path
     content = read(path, tell=True)
     config, spec, progress = parsed(path, content)
     seeing = ('encoder', 'encoder_widths', 'encoder_features') if state.spec.images else ()
@@ -83,7 +86,7 @@ def initialise(path: Path, state: RunState) -> None:
             f'{path}: action {fault}, so an action of the networks begins as another command in '
             f'{state.config.data}; to keep it, convert the data with --policy and the policy of '
             'that run')
-    if state.spec.period != spec.period:
+    if abs(state.spec.period - spec.period) > SAME_PERIOD * spec.period:
         state.notes.append(
             f'{path}: the networks learned steps of {spec.period:g} s, and those of '
             f'{state.config.data} take {state.spec.period:g} s')

@@ -31,6 +31,7 @@ from training.common import memory
 from training.common.disk import make_folder, WriteError
 from training.common.error_line import error_line
 from training.common.files import require_output
+from training.common.permission import permitted
 from training.common.provenance import commit, versions
 from training.config import NO_ENVIRONMENT, TrainConfig
 from training.data.datasets.corrections import load_corrections
@@ -78,7 +79,9 @@ def train(
     """
     config.require_simulator()
     saved = run / 'checkpoint.pt'
-    if saved.exists() and not resume:
+    with permitted(saved, TrainingError):
+        is_there = saved.exists()
+    if is_there and not resume:
         raise TrainingError(
             f'{run}: found a run there; continue it with --resume, or name another --run')
     if resume and init_from:
@@ -108,7 +111,7 @@ def train(
         notes.append(note)
     torch.manual_seed(config.seed)
     state = prepare(run.name, config, is_new=not resume)
-    state.notes += [*notes, *left_out(state.spec, config.data)]
+    state.notes += [*notes, *state.data.notes, *left_out(state.spec, config.data)]
     if config.environment != NO_ENVIRONMENT and not draws(config.environment, state.spec):
         state.notes.append(
             f'{config.environment}: a policy with pictures is not evaluated, as this environment '
@@ -233,10 +236,12 @@ def fill(
         transitions = sparse(transitions)
         corrections = None if corrections is None else sparse(corrections)
     if corrections is None:
-        room = len(transitions) + config.online_steps
+        room = config.replay or len(transitions) + config.online_steps
+        if config.device == 'cpu' and room > len(transitions):
+            readiness.require_memory(room, transitions)
         return ReplayBuffer(
-            transitions, config.horizon, config.discount, config.device, config.replay or room,
-            config.balanced, config.picture_delay)
+            transitions, config.horizon, config.discount, config.device, room, config.balanced,
+            config.picture_delay)
     buffer = ReplayBuffer(
         transitions, config.horizon, config.discount, config.device,
         len(transitions) + len(corrections), balanced=True, picture_delay=config.picture_delay)

@@ -39,6 +39,8 @@ torch = pytest.importorskip('torch')
 from training.learning.trainer.checkpoint_file import CheckpointError, read  # noqa: E402
 from training.learning.trainer.run import prepare, swap, train  # noqa: E402
 from training.presets import PRESETS  # noqa: E402
+from training.robot.run_state import notes_on_data, open_run  # noqa: E402
+from training.robot.settings import LearnerSettings  # noqa: E402
 
 
 def made(number: int, size: int = 40, width: int = 3) -> Transitions:
@@ -126,6 +128,34 @@ def test_description_is_of_all_files(folder: Path) -> None:
         assert read.source['steps'] == 150
         assert read.source['episodes'] == 15
         assert read.source['files'] == 3
+
+
+@pytest.mark.parametrize('is_cached', [False, True])
+def test_files_without_a_chunk_are_left_out(folder: Path, is_cached: bool) -> None:
+    """The run ended when such a file had its turn, and with it when it was resumed."""
+    for number, lengths in ((3, [4]), (4, [10]), (5, [9, 9]), (6, [3, 10])):
+        save(folder / f'reach-v0-{number:03d}.npz', cut(made(number), lengths))
+    if is_cached:
+        assert not Data(settings(folder)).notes
+    data = Data(settings(folder, horizon=10))
+    assert {data.index(step) for step in range(0, 400, 4)} == {0, 1, 2, 6}
+    note, = data.notes
+    assert note == (
+        f'{folder}: 3 of 7 files are too short for a chunk of 10 steps, and not learned from: '
+        'reach-v0-003.npz, reach-v0-004.npz, reach-v0-005.npz')
+    assert train(folder / 'run', settings(folder, horizon=10, swap_every=1)).step == 20
+    with pytest.raises(DataError, match='found no file of more than 11 steps with an episode of '
+                       '11, the length of a chunk; the longest episode has 10; use a shorter'):
+        Data(settings(folder, horizon=11))
+
+
+def cut(whole: Transitions, lengths: list[int]) -> Transitions:
+    """Take steps from the beginning, as episodes of these lengths."""
+    size = sum(lengths)
+    terminals = np.zeros(size, np.float32)
+    terminals[np.cumsum(lengths) - 1] = 1
+    return replace(whole, **{
+        name: getattr(whole, name)[:size] for name in COLUMNS} | {'terminals': terminals})
 
 
 def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -218,6 +248,16 @@ def test_a_file_that_means_something_else_is_named(
         Data(settings(folder))
 
 
+def test_periods_that_are_written_with_some_digits_are_the_same(folder: Path) -> None:
+    """A file of 0.0333333 s was refused beside one of 1/30 s, of which it said the same number."""
+    for number, period in enumerate((1 / 30, 0.0333333, 0.033333333)):
+        save(folder / f'reach-v0-{number:03d}.npz', replace(made(number), period=period))
+    assert Data(settings(folder)).load(0).period == pytest.approx(1 / 30)
+    save(folder / 'reach-v0-001.npz', replace(made(1), period=1 / 30.01))
+    with pytest.raises(DataError, match='found a period of 0.0333222 s, expected 0.0333333 s'):
+        Data(settings(folder))
+
+
 def test_one_file_in_memory_while_the_next_is_read(folder: Path, tmp_path: Path) -> None:
     prepare('x', settings(folder))  # imports what is imported late
     tmp_path = tmp_path / 'large'
@@ -289,6 +329,21 @@ def interrupt_after(updates: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, 'swap', counting)
     monkeypatch.setattr(
         module.distributed, 'anywhere', lambda asked, device: asked or len(taken) >= updates)
+
+
+def test_learning_on_a_robot_goes_on_with_the_file_of_the_last_update(
+        folder: Path, tmp_path: Path) -> None:
+    """As an online phase does; of the others it has no transitions, which is said."""
+    config = settings(folder)
+    train(tmp_path / 'run', config)
+    last = Data(config).index(19)
+    assert last != Data(config).index(0)
+    state, _ = open_run(tmp_path / 'run', tmp_path / 'robot', LearnerSettings(steps=2000))
+    assert state.file == last
+    seen = state.buffer.gather(torch.arange(40)).observation[:, 0]
+    assert set(seen.tolist()) == {last}
+    note, = notes_on_data(state)
+    assert f'of 3 numbered files, batches are from reach-v0-00{last}.npz alone' in note
 
 
 def test_other_files_are_not_resumed_on(folder: Path, tmp_path: Path) -> None:

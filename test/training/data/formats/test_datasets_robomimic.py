@@ -90,6 +90,7 @@ def test_a_filter_key_chooses_demonstrations(tmp_path: Path) -> None:
         file['mask/train'] = np.array(['demo_2', 'demo_0'], dtype='S')
         file['mask/valid'] = np.array(['demo_1'], dtype='S')
         file['mask/lost'] = np.array(['demo_7'], dtype='S')
+        file['mask/twice'] = np.array(['demo_1', 'demo_0', 'demo_1'], dtype='S')
     data = load(path, TASK, 'train')
     assert np.flatnonzero(data.terminals).tolist() == [2, 7]
     with pytest.raises(
@@ -97,6 +98,8 @@ def test_a_filter_key_chooses_demonstrations(tmp_path: Path) -> None:
         load(path, TASK, 'test')
     with pytest.raises(DataError, match=r"a\.hdf5: found the demonstration 'demo_7'"):
         load(path, TASK, 'lost')
+    with pytest.raises(DataError, match='found the demonstration demo_1 2 times in mask/twice'):
+        load(path, TASK, 'twice')
 
 
 def test_robomimics_own_reader_finds_the_same(lift_demonstrations: Path) -> None:

@@ -231,6 +231,13 @@ def test_a_dataset_of_somebody_else_needs_units_and_limits(
     require_so100(read(folder), folder)
 
 
+def test_a_period_has_some_digits(tmp_path: Path) -> None:
+    """One of 0.0333333 s was refused as none of 0.0333333 s."""
+    folder = so100.described(so100.recorded(tmp_path / 'pick', [4, 5]))
+    of_own(lambda own: {**own, 'period': 0.0333333})(folder)
+    assert read(folder).period == 0.0333333
+
+
 def require_so100(data: Transitions, folder: Path) -> None:
     """Require the transitions of a recording of episodes of 4 and 5 frames, without rewards."""
     frames = pq.read_table(folder / so100.DATA)

@@ -361,6 +361,16 @@ def test_a_damaged_video_is_refused(tmp_path: Path) -> None:
         load(folder, keys=KEYS[:1])
 
 
+@pytest.mark.parametrize('kind', ['image', 'video'])
+def test_cameras_that_have_one_name_in_lerobot_are_refused(tmp_path: Path, kind: str) -> None:
+    """The message names the folder that was asked for, not the one that is there meanwhile."""
+    data = with_pictures(drawn([4]), cameras=tuple(
+        ImageField(name, 8, 8, 'rgb') for name in ('front cam', 'front_cam')))
+    with pytest.raises(DataError, match=f'^{tmp_path}/a: found cameras whose names are the same'):
+        write(tmp_path / 'a', data, 'Look', kind)
+    assert not list(tmp_path.iterdir())
+
+
 def test_videos_need_pyav(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """PNG files and numbers do not; nothing stays of a dataset that was not written."""
     monkeypatch.setitem(sys.modules, 'av', None)

@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import replace
 import json
 from pathlib import Path
+import re
 import tempfile
 
 import h5py
@@ -214,6 +215,33 @@ def test_pictures_are_read_by_robomimic_and_here(tmp_path: Path) -> None:
     same = with_pictures(drawn([4]), cameras=(ImageField('state', 4, 4, 'gray'),))
     with pytest.raises(DataError, match="found several parts .* named 'state'"):
         write_robomimic.write(tmp_path / 'same.hdf5', same)
+
+
+@pytest.mark.parametrize(('names', 'message'), [
+    (('arm', 'arm/joint'), "named 'arm' and 'arm/joint', of which HDF5 takes the first for a gr"),
+    (('a/b/c', 'a'), "named 'a' and 'a/b/c', of which HDF5"), (('.', 'x'), "named '.', expected"),
+    (('x', '/'), "named '/', expected words with single slashes between them; rename it")])
+def test_names_that_hdf5_cannot_store_are_refused(
+        names: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    """HDF5 itself says nothing of them."""
+    data = named(names)
+    with pytest.raises(DataError, match=re.escape(message)):
+        write_robomimic.write(tmp_path / 'a.hdf5', data)
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_with_slashes_are_groups(tmp_path: Path) -> None:
+    names = 'arm/joint', 'arm/hand', 'arm joint', '..', 'Größe'
+    write_robomimic.write(tmp_path / 'a.hdf5', named(names))
+    read = load(DataSource(tmp_path / 'a.hdf5', 'none', observation_keys=names))
+    np.testing.assert_array_equal(read.observations, named(names).observations)
+
+
+def named(names: tuple[str, ...]) -> Transitions:
+    """Make data with fields of one number."""
+    data = drawn([4, 5], observation=len(names))
+    return replace(data, observation_fields=observation_fields(
+        [(name, 1, 'm') for name in names], data.observations))
 
 
 def test_pictures_are_read_by_ogbench(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

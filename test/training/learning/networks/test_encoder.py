@@ -164,6 +164,23 @@ def test_the_encoder_learns_from_pictures_alone() -> None:
         assert np.sign(found.numpy()).tolist() == [[1 if is_left[row] else -1] * 2]
 
 
+@pytest.mark.parametrize('names', [
+    ('mean', 'chunks'), ('best', 'best_1'), ('picture_1', 'picture_0'), ('scores', 'numbers')])
+@pytest.mark.parametrize('precision', ['float32', 'fp16'])
+def test_a_camera_may_have_the_name_of_a_value_of_the_graph(
+        names: tuple[str, str], precision: str, tmp_path: Path) -> None:
+    """The value gets another one; ONNX refused the file, with words of its own."""
+    made = agent(average_rate=0.25)
+    cameras = tuple(
+        replace(camera, name=name) for camera, name in zip(CAMERAS, names, strict=True))
+    onnx.save_model(
+        policy_model(made, replace(spec(made), images=cameras, precision=precision)),
+        str(tmp_path / 'policy.onnx'))
+    policy = OnnxPolicy(tmp_path / 'policy.onnx')
+    assert policy.spec.images == cameras
+    assert compare(made, policy, DATA.observations[:4]).compared == 12
+
+
 def test_a_shift_moves_the_picture_and_repeats_its_edge() -> None:
     """Each picture by its own offset."""
     picture = torch.arange(12, dtype=torch.uint8).view(1, 3, 4, 1).expand(3, -1, -1, -1)

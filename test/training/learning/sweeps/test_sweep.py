@@ -194,6 +194,22 @@ def test_table_by_hand(tmp_path: Path) -> None:
     assert first['seeds'] == {'0': 0.2, '1': 0.4, '2': 0.6}
 
 
+def test_runs_that_are_not_evaluated_are_in_the_table(tmp_path: Path) -> None:
+    """Data of a robot without a simulator have no evaluations, and their runs are finished."""
+    runs = runs_of('--seeds', '0', '1')
+    for run in runs:
+        record(run, tmp_path, 0.5, 1)
+        (tmp_path / run.name / 'evaluations.csv').unlink()
+        (tmp_path / run.name / 'updates.csv').write_text(
+            f'step,wall_seconds,loss\n1,1.0,1.0\n2,{60 + 60 * run.config.seed},0.5\n')
+    row, = table(runs, tmp_path)
+    found = row.figures()
+    assert (found['runs'], found['success'], found['minutes']) == ('2 of 2', None, 1.5)
+    write([row], tmp_path)
+    assert (tmp_path / 'table.md').read_text().splitlines()[2] == '| 2 of 2 |  |  |  | 1.5 |'
+    assert json.loads((tmp_path / 'table.json').read_text())[0]['seeds'] == {}
+
+
 def test_interval_covers_seeds_and_episodes() -> None:
     # Wilson's: (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n), z = 1.96.
     assert interval([0.5], 20) == pytest.approx((0.2993, 0.7007), abs=1e-4)

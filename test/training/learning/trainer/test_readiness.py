@@ -42,7 +42,7 @@ from training.learning.agents.agent import Agent  # noqa: E402
 from training.learning.trainer import readiness, session  # noqa: E402
 from training.learning.trainer.checkpoint_file import read  # noqa: E402
 from training.learning.trainer.log import read_rows  # noqa: E402
-from training.learning.trainer.run import train  # noqa: E402
+from training.learning.trainer.run import fill, train  # noqa: E402
 from training.learning.trainer.session import TrainingError  # noqa: E402
 from training.train import main  # noqa: E402
 
@@ -173,6 +173,16 @@ def test_episodes_shorter_than_a_chunk_are_refused(config: TrainConfig, tmp_path
         config, data=str(tmp_path / 'short.npz'), environment='none', horizon=5)
     with pytest.raises(readiness.NotReady, match='no episode longer than 4 steps, expected'):
         train(tmp_path / 'run', config)
+
+
+@pytest.mark.parametrize('absurd', [{'replay': 10**12}, {'online_steps': 10**12}])
+def test_room_for_more_transitions_than_the_memory_has_is_refused(
+        absurd: dict[str, int]) -> None:
+    """All of it is written at the start, and the system would end some other process."""
+    config = TrainConfig(environment='none', online_start=0, **absurd)
+    with pytest.raises(readiness.NotReady, match=r'memory: found room for 1000000\d+ transitions'):
+        fill(config, drawn([20, 20]))
+    assert len(fill(replace(config, replay=41, online_steps=1), drawn([20, 20]))) == 40
 
 
 def test_what_is_tried_changes_nothing_that_is_learned(

@@ -46,15 +46,13 @@ from training.data.formats.lerobot.layout import (
 )
 from training.data.transitions import stored
 from training.data.transitions.stored import read_fields, read_period, read_source
-from training.data.transitions.transitions import DataError, Transitions
+from training.data.transitions.transitions import DataError, SAME_PERIOD, Transitions
 
 FILE = 'meta/dfp_ros.json'
 VERSION = 1
 #: Actions of a dataset: as ours, in [-1, 1], or commands in physical units.
 NORMALISED, PHYSICAL = 'normalised', 'physical'
 KEYS_OPTION = '--observation-keys'
-# Relative tolerance for equal control periods.
-_SAME_PERIOD = 1e-6
 _REMEDY = f'mend it, or copy {FILE} from the dataset that this one was made of'
 
 
@@ -259,7 +257,7 @@ def _unranged(field: dict[str, Any], low: str, high: str) -> dict[str, Any]:
 
 
 def _require_period(path: Path, period: float, rate: float) -> None:
-    if abs(period * rate - 1) > _SAME_PERIOD:
+    if abs(period * rate - 1) > SAME_PERIOD:
         raise DataError(
             f'{path}: period: found {period:g} s, expected {1 / rate:g} s, as fps in {INFO} is '
             f'{rate:g}; {_REMEDY}')

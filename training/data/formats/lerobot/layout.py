@@ -29,6 +29,7 @@ from typing import Any
 
 from dfp_ros.core.files.bounded_json import JsonError, read_json
 from dfp_ros.core.text.printable import listed, printable, quoted
+from training.data.transitions.errors import permitted
 from training.data.transitions.transitions import DataError
 
 VERSION = 'v3.0'
@@ -123,8 +124,13 @@ class Info:
 
 
 def is_dataset(path: Path) -> bool:
-    """Tell whether a path is the folder of a dataset, of any version."""
-    return (path / INFO).is_file()
+    """
+    Tell whether a path is the folder of a dataset, of any version.
+
+    :raises DataError: If this user may not look into it.
+    """
+    with permitted(path):
+        return (path / INFO).is_file()
 
 
 def read_text(path: Path, longest: int = _LONGEST_JSON) -> bytes:
@@ -133,12 +139,13 @@ def read_text(path: Path, longest: int = _LONGEST_JSON) -> bytes:
 
     :raises DataError: If it is missing, no regular file, or longer.
     """
-    if not path.is_file():
-        raise DataError(
-            f'{path}: found no such file, expected one, as in each LeRobot dataset; copy the '
-            'dataset again')
-    with path.open('rb') as file:
-        content = file.read(longest + 1)
+    with permitted(path):
+        if not path.is_file():
+            raise DataError(
+                f'{path}: found no such file, expected one, as in each LeRobot dataset; copy the '
+                'dataset again')
+        with path.open('rb') as file:
+            content = file.read(longest + 1)
     if len(content) > longest:
         raise DataError(f'{path}: found more than {longest} bytes; copy the dataset again')
     return content

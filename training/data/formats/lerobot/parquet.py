@@ -33,6 +33,7 @@ import pyarrow.parquet as pq
 from dfp_ros.core.text.printable import listed, printable
 from training.data.formats.lerobot.footer_probe import require_sound
 from training.data.formats.lerobot.page_probe import require_small_pages
+from training.data.transitions.errors import permitted
 from training.data.transitions.transitions import DataError
 
 # Rows per block.
@@ -57,7 +58,7 @@ def opened(path: Path) -> Iterator[Table]:
     :raises DataError: Also within the block, if a part of the file is damaged.
     """
     try:
-        with path.open('rb') as file:
+        with permitted(path), path.open('rb') as file:
             if file.read(len(_POINTER)) == _POINTER:
                 raise DataError(
                     f'{path}: found a pointer of Git LFS, expected the file itself; fetch it '

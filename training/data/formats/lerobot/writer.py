@@ -75,17 +75,27 @@ def write(
             "second, expected a whole number, as LeRobot's fps is; convert the recordings with "
             'another --rate, or write another format')
     require_whole(folder, data.frame, data.terminals, 'LeRobot')
+    made: type[PictureWriter] = Videos if pictures == layout.VIDEO else Files
     with atomic_folder(folder) as partial:
-        columns = _columns(data, rate)
-        made: type[PictureWriter] = Videos if pictures == layout.VIDEO else Files
-        with made(partial, data, rate) as cameras:
-            _write_data(partial, data, columns, task, cameras)
-        statistics = {name: measure(values) for name, values in columns.items()}
-        statistics |= cameras.statistics()
-        _write_json(partial / layout.STATISTICS, statistics)
-        _write_tasks(partial / layout.TASKS, [task])
-        description.write(partial / description.FILE, data)
-        _write_json(partial / layout.INFO, _info(data, rate, columns, cameras))
+        try:
+            _write_all(partial, data, task, rate, made)
+        except DataError as error:
+            # Nobody knows the folder that is there meanwhile.
+            raise DataError(str(error).replace(str(partial), str(folder))) from error
+
+
+def _write_all(
+        folder: Path, data: Transitions, task: str, rate: int, made: type[PictureWriter]) -> None:
+    """Write all files of a dataset."""
+    columns = _columns(data, rate)
+    with made(folder, data, rate) as cameras:
+        _write_data(folder, data, columns, task, cameras)
+    statistics = {name: measure(values) for name, values in columns.items()}
+    statistics |= cameras.statistics()
+    _write_json(folder / layout.STATISTICS, statistics)
+    _write_tasks(folder / layout.TASKS, [task])
+    description.write(folder / description.FILE, data)
+    _write_json(folder / layout.INFO, _info(data, rate, columns, cameras))
 
 
 def _columns(data: Transitions, rate: int) -> dict[str, np.ndarray]:

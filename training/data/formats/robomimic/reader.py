@@ -20,6 +20,7 @@ that is 1 on every step that solves the task, and often on no other.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 import re
@@ -251,6 +252,11 @@ def _demonstrations(file: File, filter_key: str) -> list[str]:
             raise DataError(
                 f'{file.path}: found the demonstration {name!r}, expected demo_NUMBER, one of '
                 'those under data; select others with a filter_key')
+    for name, count in Counter(wanted).items():
+        if count > 1:
+            raise DataError(
+                f'{file.path}: filter_key: found the demonstration {name} {count} times in '
+                f'mask/{filter_key}, which would count as often; name each once, or select others')
     if not wanted:
         raise DataError(
             f'{file.path}: data: found no demonstration, expected at least one; name another '

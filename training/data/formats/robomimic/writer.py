@@ -30,6 +30,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from dfp_ros.core.text.printable import printable
 from dfp_ros.sim.simulation.robosuite_joints import joint_range
 from training.common.files import atomic_path
 from training.data.transitions.frames import as_rgb, Frames
@@ -49,7 +50,7 @@ def write(path: Path, data: Transitions) -> None:
 
     :param path: Ends in ``.hdf5``.
     :param data: Transitions to write.
-    :raises DataError: If a camera has the name of another part.
+    :raises DataError: If a camera has the name of another part, or HDF5 has no place for a name.
     """
     cameras = [(frames.field.name.replace('/', '_'), frames) for frames in data.images]
     parts = [name for name, _ in cameras] + [field.name for field in data.observation_fields]
@@ -57,6 +58,7 @@ def write(path: Path, data: Transitions) -> None:
         raise DataError(
             f'{path}: found several parts of the observation that are named {twice[0]!r}, '
             'expected different names; rename a camera or a field')
+    _require_places(path, parts)
     env_args = data.source.get('env_args') or {
         'env_name': 'none', 'env_kwargs': {'control_freq': 1 / data.period}}
     ends = np.flatnonzero(data.terminals) + 1
@@ -79,6 +81,26 @@ def write(path: Path, data: Transitions) -> None:
         chosen = np.random.default_rng(0).permutation(len(names))
         valid[chosen[:len(names) // VALID or len(names) > 1]] = True
         file['mask/train'], file['mask/valid'] = names[~valid], names[valid]
+
+
+def _require_places(path: Path, parts: list[str]) -> None:
+    """
+    Require names that HDF5 can store, in which a slash is a step into a group.
+
+    :raises DataError: If a name is none, or is that of a group of another one.
+    """
+    known = {tuple(name.split('/')): name for name in parts}
+    for steps, name in known.items():
+        if {'', '.'} & set(steps):
+            raise DataError(
+                f'{path}: found a part of the observation that is named {printable(name)!r}, '
+                'expected words with single slashes between them; rename it')
+        for i in range(1, len(steps)):
+            if (other := known.get(steps[:i])) is not None:
+                raise DataError(
+                    f'{path}: found parts of the observation that are named {printable(other)!r} '
+                    f'and {printable(name)!r}, of which HDF5 takes the first for a group; rename '
+                    'one of them')
 
 
 def _actions(data: Transitions) -> np.ndarray:

@@ -185,6 +185,8 @@ class DecisionSteps:
     :param raw: Take the policy's output instead of the command that was sent.
     :param observations: Observations of the decisions.
     :param relative: Names of the fields whose actions are relative to the position of the robot.
+    :param is_live: Whether decisions come without end; their times are not kept then, so that
+        :meth:`require_rate` knows nothing.
 
     :ivar anchored: Numbers of the policies whose relative actions are relative to the position
         that their chunk was planned from.
@@ -192,9 +194,9 @@ class DecisionSteps:
 
     def __init__(
             self, layout: ActionLayout, period: int, raw: bool, observations: Observations,
-            relative: Collection[str] = ()) -> None:
+            relative: Collection[str] = (), is_live: bool = False) -> None:
         """Start before the first decision."""
-        self._relative = relative
+        self._relative, self._is_live = relative, is_live
         self._layout, self._period, self._raw = layout, period, raw
         self._observations = observations
         self._last: RecordedDecision | None = None
@@ -210,7 +212,8 @@ class DecisionSteps:
         """
         last, self._last = self._last, decision
         follows, problem = _follows(last, decision, self._period)
-        if last is not None and decision.number == last.number + 1 and not decision.lockstep:
+        if last is not None and decision.number == last.number + 1 and not (
+                decision.lockstep or self._is_live):
             self._spacings[decision.entry.loop if decision.entry else 0].append(
                 decision.stamp - last.stamp)
         if not follows:
