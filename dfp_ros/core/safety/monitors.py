@@ -58,6 +58,15 @@ class Monitor:
         self.is_on = False
         self._below = 0
 
+    def continue_from(self, other: Monitor, ticks: float) -> None:
+        """
+        Take over another's warning.
+
+        :param other: The monitor so far.
+        :param ticks: Time between two of its values, in those of this one.
+        """
+        self.is_on, self._below = other.is_on, round(other._below * ticks)
+
     def judge(self, value: float) -> bool:
         """Compare a value with the limit; NaN is above any limit."""
         self._below = self._below + 1 if value <= _RELEASE * self._limit else 0
@@ -152,12 +161,17 @@ class Envelope:
         """
         Take over another's counters, and how long the observation has been outside.
 
+        With the same range, the warnings go on. In another one, they are found again, and an
+        observation that is inside at the first check has not been outside.
+
         :param other: The monitor so far.
         :param ticks: Length of its ticks, in ticks of this one.
         """
         self.counts[:] = other.counts
-        # If the observation is inside the range of this one, the first check forgets it.
         self._stay = round(other._stay * ticks)
+        if self._ranges == other._ranges:
+            self._is_outside.continue_from(other._is_outside, ticks)
+            self._is_far.continue_from(other._is_far, ticks)
 
     @property
     def outside(self) -> dict[str, int]:
@@ -226,7 +240,7 @@ class Monitors:
         self._late.reset()
 
     def transfer_from(self, other: Monitors) -> None:
-        """Take over another's counters; warnings are found again by the checks that follow."""
+        """Take over another's counters; those of answers are found again by the checks."""
         self.envelope.continue_from(other.envelope, other._tick / self._tick)
 
     def about_observation(self, observation: FloatArray) -> list[Finding]:

@@ -170,7 +170,7 @@ class Watchdog:
                 self._written_for[1] is not loop.policy.spec):
             self._writers = make_writers(loop.robot, loop.policy.spec)
             self._written_for = loop.robot, loop.policy.spec
-        if not self._commander.may_command():
+        if not self._may_command():
             ended.wait(LONGEST_BEAT)
             return
         left = self.beat + overdue_limit(loop, self._is_timed) - time.monotonic()
@@ -179,6 +179,17 @@ class Watchdog:
         else:
             self._stop_robot(ended, loop)
             ended.wait(LONGEST_BEAT)
+
+    def _may_command(self) -> bool:
+        """
+        Return whether this node may command the robot; while it may not, nothing is overdue.
+
+        Once it may again, it begins anew, from where the robot is by then.
+        """
+        if self._commander.may_command():
+            return True
+        self.beat = max(self.beat, time.monotonic())
+        return False
 
     def _stop_robot(self, ended: threading.Event, loop: ControlLoop) -> None:
         """Send stops, a tick apart, until the control thread takes over."""
@@ -195,6 +206,9 @@ class Watchdog:
             with self._lock:
                 limiter = self._limiter
                 if limiter is None or ended.is_set():
+                    return
+                if not self._may_command():
+                    self._limiter = None
                     return
                 self._commander.stop_overdue(loop, limiter, is_soon)
             if not told:

@@ -21,6 +21,7 @@ import time
 
 from rclpy.node import Node
 
+from dfp_ros.core.command.limiter import CommandLimiter
 from dfp_ros.core.control.decision import Commanding, State
 from dfp_ros.core.control.input_log import Failed, InputLog
 from dfp_ros.core.observation.freshness import check_sources
@@ -139,7 +140,7 @@ class Ticker:
         stopped_by_watchdog = self._watchdog.stop()
         was_active, self.is_active = self.is_active, False
         if was_active:
-            self.loop.controller.go_on_from(stopped_by_watchdog)
+            self._go_on_from(stopped_by_watchdog)
             self._stop_robot()
         self.log.restart()
         return was_active
@@ -339,7 +340,13 @@ class Ticker:
 
     def _take_back(self) -> None:
         """Go on from the watchdog's stops: two threads would send the robot to and fro."""
-        self.loop.controller.go_on_from(self._watchdog.rest())
+        self._go_on_from(self._watchdog.rest())
+
+    def _go_on_from(self, limiter: CommandLimiter | None) -> None:
+        """Go on from the watchdog's stops, if there are any; the last may be from just now."""
+        if limiter is not None:
+            self.loop.controller.go_on_from(limiter)
+            self._last_sent = time.monotonic()
 
     def _stop_robot(self) -> bool:
         """Stop the robot; tell whether that took a while."""

@@ -165,6 +165,14 @@ def test_the_first_command_of_an_episode_is_a_goal(monkeypatch: pytest.MonkeyPat
     for state in (State.STOPPED, State.STOPPED, State.RUNNING, State.RUNNING):
         send(sender, 0.5, state)
     assert server.goals == [{'command': 0.5}] * 4
+    # Not while it is held: what was opened by hand stays open.
+    for state in (State.STOPPED, State.HOLD, State.HOLD):
+        send(sender, 0.5, state)
+    publishers.begin_episode()
+    send(sender, 0.5, State.HOLD)
+    assert len(server.goals) == 4
+    send(sender, 0.5)
+    assert len(server.goals) == 5
 
 
 def test_a_server_that_never_answers_cancellations(

@@ -57,8 +57,8 @@ class Publishers(Ears):
 class Blocked(Listener):
     """A ticker that was blocked until its watchdog had stopped the robot."""
 
-    def __init__(self, folder: Path) -> None:
-        """Let it move, and then wait for the stops."""
+    def __init__(self, folder: Path, stops: int = 6) -> None:
+        """Let it move, and then wait for some stops."""
         self.loop, self.before = moving(folder, 20)
         self.publishers = Publishers()
         self.ticks: list[Tick] = []
@@ -76,7 +76,7 @@ class Blocked(Listener):
         self.ticker.is_active = True
         self.ticker.log.add(Decision(State.RUNNING, Reason.NONE, '', self.before[-1]))
         self.ticker._begin_ticks()
-        self.wait_for(6)
+        self.wait_for(stops)
 
     def on_tick(self, tick: Tick) -> None:
         """Take a tick."""
@@ -139,6 +139,21 @@ def test_it_goes_on_from_the_stops_of_the_watchdog(
     assert (np.diff(places, axis=0) <= 0).all(), places
     assert places[-1, 0] < places[0, 0]
     np.testing.assert_array_equal(places[-1], places[-2])
+
+
+@pytest.mark.parametrize('how', [_reset, lambda blocked: blocked.ticker.stop()])
+def test_it_is_slowed_down_no_faster_than_before(
+        how: Callable[[Blocked], None], tmp_path: Path) -> None:
+    """It is still on its way: the next command comes a tick after the watchdog's."""
+    blocked = Blocked(tmp_path, 1)
+    try:
+        count = len(blocked.publishers.sent)
+        how(blocked)
+    finally:
+        blocked.ticker._watchdog.stop()
+    times, sent = blocked.publishers.times, np.array(blocked.publishers.sent)
+    assert sent[-1, 0] < sent[count, 0]
+    assert np.diff(times).min() >= blocked.loop.tick * 1e-9 - 0.001, np.diff(times)
 
 
 @pytest.mark.parametrize('how', [_stand_still, _lose_sources, _stop, _tick_slower])
