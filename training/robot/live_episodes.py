@@ -80,7 +80,7 @@ class LiveEpisode:
 
     @property
     def last_policy(self) -> int | None:
-        """Number of the policy of its last step that is not a person's; None without one."""
+        """Find the number of the policy of its last step, without those of a person."""
         return next(reversed(self._deciding), None)
 
     @property

@@ -91,8 +91,8 @@ class NodeFit:
         known = data.get('robot_sha256') if isinstance(data, Mapping) else None
         if isinstance(known, str) and self._robot and known != self._robot:
             self._say(
-                f"{self._node}: found the robot description {self._robot[:12]} (sha256), and the "
-                f"run's data were converted with {known[:12]}; if joints have another order "
+                f'{self._node}: found the robot description {self._robot[:12]} (sha256), and the '
+                f'data of the run were converted with {known[:12]}; if joints have another order '
                 'there, or a number another meaning, the robot does what nobody has shown it: '
                 'start the node with the description of the data, or train on data of this one')
 

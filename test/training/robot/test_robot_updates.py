@@ -56,7 +56,7 @@ class Session:
 
     @property
     def terminals(self) -> list[float]:
-        """Ends of the added transitions."""
+        """Return the ends of the added transitions."""
         found: list[float] = self.buffer.additions()['terminals'].tolist()
         return found
 

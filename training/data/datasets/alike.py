@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+import math
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +60,11 @@ def difference(
         expected: Sequence[ObservationField | ActionField], whose: str) -> str:
     """Describe the first field that has another meaning; empty if there is none."""
     theirs, ours = ([_meaning(field) for field in fields] for fields in (found, expected))
-    if theirs == ours:
-        return ''
     i = next(
-        (i for i, pair in enumerate(zip(theirs, ours, strict=False)) if pair[0] != pair[1]),
+        (i for i, pair in enumerate(zip(theirs, ours, strict=False)) if not _is_same(*pair)),
         min(len(theirs), len(ours)))
+    if i == len(theirs) == len(ours):
+        return ''
     return f'field {i}: found {_part(theirs, i)}, expected {_part(ours, i)}, that of {whose}'
 
 
@@ -86,6 +87,13 @@ def _meaning(field: ObservationField | ActionField) -> tuple[Any, ...]:
     """Return what has to be equal: a range of the data may differ, a limit of an action not."""
     limits = (field.low, field.high) if isinstance(field, ActionField) else ()
     return (field.name, field.size, field.unit, *limits)
+
+
+def _is_same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    """Compare meanings; limits are written with some digits, as periods are."""
+    return one[:3] == other[:3] and all(
+        math.isclose(low, high, rel_tol=SAME_PERIOD) for some, more in zip(
+            one[3:], other[3:], strict=True) for low, high in zip(some, more, strict=True))
 
 
 def _part(parts: list[tuple[Any, ...]], i: int) -> str:

@@ -258,6 +258,18 @@ def test_periods_that_are_written_with_some_digits_are_the_same(folder: Path) ->
         Data(settings(folder))
 
 
+def test_limits_that_are_written_with_some_digits_are_the_same(folder: Path) -> None:
+    """As periods are; the message had the same number twice."""
+    for number, limit in enumerate((1 / 3, 0.333333, 0.33333333)):
+        save(folder / f'reach-v0-{number:03d}.npz', fast(
+            made(number), low=(-limit,) * 2, high=(limit,) * 2))
+    assert Data(settings(folder)).load(0).action_fields[0].high == pytest.approx((1 / 3,) * 2)
+    save(folder / 'reach-v0-002.npz', fast(
+        made(2), low=(-1 / 3,) * 2, high=(1 / 3, 0.3334)))
+    with pytest.raises(DataError, match=r'found go \(2, m/s, -0.333333 to \[0.333333, 0.3334\]\)'):
+        Data(settings(folder))
+
+
 def test_one_file_in_memory_while_the_next_is_read(folder: Path, tmp_path: Path) -> None:
     prepare('x', settings(folder))  # imports what is imported late
     tmp_path = tmp_path / 'large'

@@ -1,0 +1,157 @@
+# Copyright 2026 The dfp_ros authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""A learner that is asked to end at any moment, and started again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+import json
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('rclpy')
+
+from testing import ROOT  # noqa: E402
+from testing.fixtures.bags import decision, mark, Message, PERIOD, START  # noqa: E402
+from testing.fixtures.robot_samples import shipped_robot  # noqa: E402
+from testing.learning.small_runs import small  # noqa: E402
+from testing.learning.transitions import drawn  # noqa: E402
+from testing.policies.small_policy import cube_spec  # noqa: E402
+from training.data.formats.rosbag.actions import ActionLayout  # noqa: E402
+from training.data.transitions import stored  # noqa: E402
+from training.data.transitions.transitions import observation_fields  # noqa: E402
+from training.learning.trainer.checkpoint_file import digest, read  # noqa: E402
+from training.learning.trainer.log import RunLog  # noqa: E402
+from training.learning.trainer.run import train  # noqa: E402
+from training.learning.trainer.session import Session  # noqa: E402
+from training.robot.learner import Learner  # noqa: E402
+from training.robot.robot_link import News  # noqa: E402
+from training.robot.run_state import CHECKPOINT, open_run  # noqa: E402
+from training.robot.settings import LearnerSettings  # noqa: E402
+
+# Transitions of each episode.
+EPISODES = 6, 1, 4, 7
+# What updates depend on, and what they change.
+PARTS = 'agent', 'optimiser', 'replay', 'batch_random', 'torch_random'
+STATUS = json.dumps({
+    'sha256': '0' * 64, 'since': 'now', 'spec': json.loads(cube_spec().to_json()), 'settings': {
+        'robot': str(ROOT / 'config' / 'ur5e_cube.yaml'), 'publish_decisions': True}})
+
+
+class Link:
+    """A node that has said and decided all already."""
+
+    policy_node, offer_service, held = '/dfp_policy', '/dfp_learner/offer', ''
+    is_current, rival = True, None
+
+    def __init__(self, messages: list[Message]) -> None:
+        self.inbox: SimpleQueue[News] = SimpleQueue()
+        self.inbox.put(News('status', STATUS, 0.0))
+        for _, topic, message in messages:
+            self.inbox.put(News('decision', message, 0.0) if topic.endswith('decision') else (
+                News('mark', message.data, 0.0)))
+
+    def say_seen(self, stamp: int, marks: int) -> None:
+        """Have nobody wait for it."""
+
+    def say_status(self, status: dict[str, Any]) -> None:
+        """Have nobody hear it."""
+
+    def mark_publishers(self) -> list[str]:
+        """Have one program mark episodes."""
+        return []
+
+
+def messages() -> list[Message]:
+    """Make episodes of some steps, without a gap within."""
+    found: list[Message] = []
+    number = 0
+    for i, length in enumerate(EPISODES):
+        found += mark(0, 'start')
+        for _ in range(length + 1):
+            number += 1
+            time = START + number * PERIOD
+            found += decision(number, time, time, number / 40)
+        found += mark(0, ('success', 'failure')[i % 2])
+        number += 10
+    return found
+
+
+def learn(
+        run: Path, out: Path, heard: list[Message], stop: Callable[[int], bool]) -> list[str]:
+    """
+    Learn in a session of its own.
+
+    :param stop: Whether it is asked to end after so many transitions.
+    :return: What it says.
+    """
+    settings = LearnerSettings(
+        steps=100, start=3, swap='never', checkpoint_every=5, updates_per_step=2)
+    said: list[str] = []
+    link: Any = Link(heard)
+    state, episodes = open_run(run, out, settings)
+    with RunLog(out, state.config, state.progress.step) as log, Session(
+            state, out / CHECKPOINT, log, on_robot=True) as session:
+        learner = Learner(out, state, episodes, settings, link, session, said.append)
+        asked = state.progress
+
+        def is_asked() -> bool:
+            return stop(asked.environment_steps) or (
+                link.inbox.empty() and asked.environment_steps == learner._ledger.received)
+        learner.catch_up(lambda: stop(asked.environment_steps))
+        learner.await_node(lambda: False)
+        learner.run(is_asked)
+    return said
+
+
+@pytest.fixture(scope='module', name='run')
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train a clone whose data have the fields of the robot."""
+    folder = tmp_path_factory.mktemp('run')
+    data = drawn([10] * 4, observation=28, action=5)
+    layout = [(field.name, field.size, field.unit) for field in cube_spec().observation]
+    stored.save(folder / 'data.npz', replace(
+        data, observation_fields=observation_fields(layout, data.observations),
+        action_fields=ActionLayout.of_robot(shipped_robot()).fields_of(data.actions)))
+    train(folder / 'run', small(
+        folder / 'data.npz', horizon=3, best_of=2, improve_after=1000))
+    return folder / 'run'
+
+
+def test_it_learns_the_same_bit_for_bit(run: Path, tmp_path: Path) -> None:
+    """Within an episode, too, of which the first session learns from a part."""
+    total = sum(EPISODES)
+    learn(run, tmp_path / 'whole', messages(), lambda count: False)
+    whole = read(tmp_path / 'whole' / CHECKPOINT)
+    assert whole['progress']['environment_steps'] == total
+    for first, second in ((2, 9), (4, 5), (6, 6), (8, 17)):
+        out = tmp_path / f'parts{first}'
+        learn(run, out, messages(), lambda count, most=first: count >= most)
+        assert read(out / CHECKPOINT)['progress']['environment_steps'] == first
+        lengths = [len(stored.load(path)) for path in sorted((out / 'episodes').iterdir())]
+        assert lengths == list(EPISODES)
+        said = learn(run, out, [], lambda count, most=second: count >= most)
+        found = read(out / CHECKPOINT)
+        assert found['progress']['environment_steps'] == second
+        said += learn(run, out, [], lambda count: False)
+        assert not [line for line in said if 'lost' in line]
+        found = read(out / CHECKPOINT)
+        assert found['progress']['environment_steps'] == total
+        for name in PARTS:
+            assert digest(found[name]) == digest(whole[name]), (first, name)
