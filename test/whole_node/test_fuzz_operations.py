@@ -33,6 +33,7 @@ from rcl_interfaces.srv import GetParameters, ListParameters, SetParameters  # n
 from rclpy.parameter import Parameter  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 
+from dfp_ros.node.ros.qos import CALL_QOS  # noqa: E402
 from testing.faults.bounds import check_bounds  # noqa: E402
 from testing.faults.cell import FaultCell, PATIENT  # noqa: E402
 from testing.faults.robots import ROBOTS  # noqa: E402
@@ -91,7 +92,8 @@ def act(peer: Peer, random: Random, policies: list[str]) -> None:
         # They exist while the node is configured, and one that is gone gives no answer.
         name = f'{node}/{random.choice(TRIGGERS)}'
         if name not in peer.clients:
-            peer.clients[name] = peer.node.create_client(Trigger, name)
+            peer.clients[name] = peer.node.create_client(
+                Trigger, name, qos_profile=CALL_QOS)
         client = peer.clients[name]
         if client.service_is_ready():
             answer = client.call_async(Trigger.Request())

@@ -32,7 +32,6 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import qos_profile_parameters
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Float64MultiArray, String
@@ -40,7 +39,7 @@ from std_msgs.msg import Float64MultiArray, String
 from dfp_ros.core.control.decision import State
 from dfp_ros.core.control.decision_row import read_decision, RecordedDecision
 from dfp_ros.node.ros.domain import free_domain
-from dfp_ros.node.ros.qos import STATUS_QOS
+from dfp_ros.node.ros.qos import CALL_QOS, STATUS_QOS
 from testing.faults.robots import FaultRobot, Vector
 from testing.processes.policy_cell import arguments
 from testing.processes.ros_processes import NodeProcess, wait_until_known
@@ -369,9 +368,8 @@ class FaultCell:
         """Call a service of the node, and return the future answer."""
         is_new = name not in self._clients
         if is_new:
-            # Hundreds of answers may be pending at once.
             self._clients[name] = self.node.create_client(
-                kind, f'dfp_policy/{name}', qos_profile=qos_profile_parameters)
+                kind, f'dfp_policy/{name}', qos_profile=CALL_QOS)
         client = self._clients[name]
         self.wait_for(client.service_is_ready, f'service {name}')
         if is_new:

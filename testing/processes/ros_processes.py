@@ -35,6 +35,7 @@ from rclpy.node import Node
 
 from dfp_ros.node.ros.dds_transport import choose_transport
 from dfp_ros.node.ros.domain import free_domain
+from dfp_ros.node.ros.qos import CALL_QOS
 from testing import ROOT
 
 # Bytes of an endless input that are some.
@@ -230,7 +231,7 @@ class Peer:
         # The whole domain knows each client, so there is one per service.
         is_new = name not in self.clients
         if is_new:
-            self.clients[name] = self.node.create_client(kind, name)
+            self.clients[name] = self.node.create_client(kind, name, qos_profile=CALL_QOS)
         client = self.clients[name]
         self.wait_for(client.service_is_ready, timeout)
         if is_new:

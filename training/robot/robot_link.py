@@ -39,7 +39,7 @@ from std_srvs.srv import Trigger
 from dfp_ros.node.monitors.claim import BEAT, Claim, Claims, TIMEOUT
 from dfp_ros.node.ros.endpoints import publisher_names
 from dfp_ros.node.ros.node_main import keep_spinning
-from dfp_ros.node.ros.qos import STATUS_QOS
+from dfp_ros.node.ros.qos import CALL_QOS, STATUS_QOS
 from dfp_ros.node.ros.start import join
 from dfp_ros.node.ros.trigger_services import TriggerServices
 from dfp_ros.sim.sim_robot.learner_gate import SEEN, SEEN_QOS, write_seen
@@ -123,8 +123,10 @@ class RobotLink:
         self._claim_publisher = self.node.create_publisher(String, f'{beside}/{CLAIMS}', 10)
         self._seen = self.node.create_publisher(String, f'~/{SEEN}', SEEN_QOS)
         self._status = self.node.create_publisher(String, '~/status', STATUS_QOS)
-        self._setting = self.node.create_client(SetParameters, f'{beside}/set_parameters')
-        self._promotion = self.node.create_client(Trigger, f'{beside}/promote')
+        self._setting = self.node.create_client(
+            SetParameters, f'{beside}/set_parameters', qos_profile=CALL_QOS)
+        self._promotion = self.node.create_client(
+            Trigger, f'{beside}/promote', qos_profile=CALL_QOS)
         #: Why no policies are offered, for those who call ``~/offer``; empty while they are.
         self.held = ''
         TriggerServices(self.node, {'~/offer': self._offer})

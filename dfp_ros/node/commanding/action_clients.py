@@ -22,6 +22,8 @@ from action_msgs.srv import CancelGoal
 from rclpy.action import ActionClient
 from rclpy.node import Node
 
+from dfp_ros.node.ros.qos import CALL_QOS
+
 _kept: WeakKeyDictionary[Node, dict[tuple[Any, str], tuple[ActionClient, Any]]] = (
     WeakKeyDictionary())
 
@@ -41,8 +43,11 @@ def action_clients(node: Node, kind: Any, name: str) -> tuple[ActionClient, Any]
     kept = _kept.setdefault(node, {})
     if (kind, name) not in kept:
         kept[kind, name] = (
-            ActionClient(node, kind, name),
-            node.create_client(CancelGoal, f'{name}/_action/cancel_goal'))
+            ActionClient(
+                node, kind, name, goal_service_qos_profile=CALL_QOS,
+                result_service_qos_profile=CALL_QOS, cancel_service_qos_profile=CALL_QOS),
+            node.create_client(
+                CancelGoal, f'{name}/_action/cancel_goal', qos_profile=CALL_QOS))
     return kept[kind, name]
 
 

@@ -13,7 +13,7 @@
 # limitations under the License.
 """Quality of service (QoS) of the nodes' topics."""
 
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, qos_profile_parameters, QoSProfile, ReliabilityPolicy
 
 from dfp_ros.core.description.sources import Reception
 
@@ -29,6 +29,10 @@ DECISION_QOS = QoSProfile(
 # Late subscribers get the last message.
 STATUS_QOS = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+# Clients of a service get each other's answers, too. With the usual depth of 10, those to others,
+# such as a program that asks for parameters again and again, push out the answer to a client that
+# is kept from taking it for a moment.
+CALL_QOS = qos_profile_parameters
 
 
 def source_qos(reception: Reception, lockstep: bool = False) -> QoSProfile:

@@ -25,6 +25,8 @@ from rclpy.node import Node
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
+from dfp_ros.node.ros.qos import CALL_QOS
+
 ANSWER_TIMEOUT = 2.0
 RETRY_AFTER = 0.2
 COMPLAIN_EVERY = 5.0
@@ -47,8 +49,10 @@ class PolicyReset:
         self._node = node
         self._name = name
         self._wake = wake
-        self._seeding: Client = node.create_client(SetParameters, f'{name}/set_parameters')
-        self._reset: Client = node.create_client(Trigger, f'{name}/reset')
+        self._seeding: Client = node.create_client(
+            SetParameters, f'{name}/set_parameters', qos_profile=CALL_QOS)
+        self._reset: Client = node.create_client(
+            Trigger, f'{name}/reset', qos_profile=CALL_QOS)
         self._future: Future | None = None
         self._client = self._seeding
 

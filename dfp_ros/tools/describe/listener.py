@@ -31,6 +31,7 @@ from std_msgs.msg import String
 
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.node.messages.introspection import find_message_type
+from dfp_ros.node.ros.qos import CALL_QOS
 from dfp_ros.node.ros.urdf_topic import TOPIC as URDF_TOPIC
 from dfp_ros.tools.describe.survey import PublishedTopic, Survey, TakenTopic
 from dfp_ros.tools.describe.topic_kinds import classify, COMMAND, SOURCE
@@ -174,7 +175,8 @@ class RobotListener:
         for name in taken.subscribers[:4]:
             if _UNKNOWN in name or name in self._mute or time.monotonic() > last_question:
                 continue
-            client = self._node.create_client(GetParameters, f'{name}/get_parameters')
+            client = self._node.create_client(
+                GetParameters, f'{name}/get_parameters', qos_profile=CALL_QOS)
             try:
                 values = self._call(client)
             finally:

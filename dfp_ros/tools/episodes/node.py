@@ -36,7 +36,7 @@ from dfp_ros.core.text.printable import listed, printable, quoted, TEXT
 from dfp_ros.node.messages.source_reader import SourceReader
 from dfp_ros.node.ros.endpoints import publisher_names
 from dfp_ros.node.ros.node_clock import NodeClock
-from dfp_ros.node.ros.qos import DECISION_QOS, SENSOR_QOS, source_qos, STATUS_QOS
+from dfp_ros.node.ros.qos import CALL_QOS, DECISION_QOS, SENSOR_QOS, source_qos, STATUS_QOS
 from dfp_ros.node.ros.trigger_services import TriggerServices
 from dfp_ros.resources import load_robot
 from dfp_ros.tools.episodes.machine import (
@@ -216,7 +216,8 @@ class EpisodeManagerNode(Node):
             self.create_subscription(
                 DiagnosticArray, '/diagnostics', self._hear_diagnostics, 10)
         if settings.reset_service:
-            self._reset = self.create_client(Trigger, settings.reset_service)
+            self._reset = self.create_client(
+                Trigger, settings.reset_service, qos_profile=CALL_QOS)
         self._marks = MarkTopic(self, self._hear_mark)
         if settings.judge:
             self._open_judge()

@@ -27,6 +27,7 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from dfp_ros.core.text.printable import listed, printable
+from dfp_ros.node.ros.qos import CALL_QOS
 
 #: Services of a policy node that stop, reset and release its robot.
 WORDS = ('stop', 'reset', 'resume')
@@ -149,8 +150,11 @@ class PolicyServices:
     def __init__(self, node: Node, name: str) -> None:
         """Create the clients."""
         self._node, self._name = node, name
-        self._clients = {word: node.create_client(Trigger, f'{name}/{word}') for word in WORDS}
-        self._change = node.create_client(ChangeState, f'{name}/change_state')
+        self._clients = {
+            word: node.create_client(Trigger, f'{name}/{word}', qos_profile=CALL_QOS)
+            for word in WORDS}
+        self._change = node.create_client(
+            ChangeState, f'{name}/change_state', qos_profile=CALL_QOS)
 
     @property
     def full_name(self) -> str:

@@ -29,6 +29,7 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from dfp_ros.core.control.episode_marks import FAILURE, START, SUCCESS
+from dfp_ros.node.ros.qos import CALL_QOS
 from dfp_ros.tools.episodes.machine import Event
 from dfp_ros.tools.episodes.manager_claim import ManagerClaim
 from dfp_ros.tools.episodes.service_call import PolicyServices, ServiceCall
@@ -91,7 +92,8 @@ class RobotEvaluator:
         self._executor.add_node(node)
         self._policy = PolicyServices(node, plan.policy_node)
         self._claim = ManagerClaim(node, self._policy.full_name)
-        self._scene = node.create_client(Trigger, plan.scene) if plan.scene else None
+        self._scene = node.create_client(
+            Trigger, plan.scene, qos_profile=CALL_QOS) if plan.scene else None
         self._marks: deque[str] = deque(maxlen=100)
         self._topic = MarkTopic(node, self._marks.append)
         self._seen = time.monotonic()

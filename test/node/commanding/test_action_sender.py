@@ -65,7 +65,7 @@ class Server:
 def a_cell(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ActionSender, Server, Peer]]:
     """Make a sender for a gripper, with a stand-in for its action's server."""
     server = Server()
-    monkeypatch.setattr(action_clients, 'ActionClient', lambda *_: server)
+    monkeypatch.setattr(action_clients, 'ActionClient', lambda *_, **__: server)
     monkeypatch.setattr(action_sender, '_LASTS', 0.0)
     monkeypatch.setitem(sys.modules, 'control_msgs.action', SimpleNamespace(
         GripperCommand=type('GripperCommand', (), {'Goal': dict})))
@@ -130,7 +130,7 @@ class Anywhere:
 
     resolve_topic_name = staticmethod('/{}'.format)
 
-    def create_client(self, *_: object) -> Any:
+    def create_client(self, *_: object, **__: object) -> Any:
         """Make a client that nothing answers."""
         return SimpleNamespace(call_async=lambda request: Future())
 
@@ -141,7 +141,7 @@ class Anywhere:
 def test_the_first_command_of_an_episode_is_a_goal(monkeypatch: pytest.MonkeyPatch) -> None:
     """It may be the last one of before: in between, somebody may have opened the gripper."""
     server, node = Server(), Anywhere()
-    monkeypatch.setattr(action_clients, 'ActionClient', lambda *_: server)
+    monkeypatch.setattr(action_clients, 'ActionClient', lambda *_, **__: server)
     monkeypatch.setitem(sys.modules, 'control_msgs.action', SimpleNamespace(
         GripperCommand=type('GripperCommand', (), {'Goal': dict})))
     topic: Any = SimpleNamespace(
