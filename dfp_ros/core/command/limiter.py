@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 import copy
 import math
 
@@ -83,6 +83,8 @@ class CommandLimiter:
                 self._low[i], self._high[i], acceleration[i], position_low[i], position_high[i],
                 stop is Stop.RAMP, seconds))
             for i, stop in enumerate(stops) if stop.kind == 'velocity']
+        #: Whether the ages of measured positions matter.
+        self.needs_ages = any(velocity.has_wall for _, velocity in self._velocities)
         self._share_each_tick = min(1.0, seconds / ramp_in) if ramp_in > 0 else 1.0
         self._unknown = [math.nan] * shape[0]
         self.reset()
@@ -132,7 +134,8 @@ class CommandLimiter:
 
     def limit(
             self, asked: Vector, measured: Vector | None = None, speed: float = 1.0,
-            anchor: Vector | None = None) -> tuple[Vector | None, Reason]:
+            anchor: Vector | None = None, ages: Sequence[float] | None = None,
+    ) -> tuple[Vector | None, Reason]:
         """
         Limit one command.
 
@@ -141,6 +144,8 @@ class CommandLimiter:
         :param speed: Fraction of the velocity limits, in (0, 1].
         :param anchor: Position that relative commands are relative to, shape (act_dim,), NaN if
             unknown; None for the measured one.
+        :param ages: How long ago each position was measured in s, act_dim of them; None for a tick
+            at most.
         :return: The command to send, and the reasons for a difference. None if positions have no
             feedback to start from, or one that is no place of the robot: nothing may be sent.
         """
@@ -168,7 +173,7 @@ class CommandLimiter:
         for i, position in self._positions:
             sent[i] = position.move(wanted[i], share)
         for i, velocity in self._velocities:
-            sent[i] = velocity.move(wanted[i], here[i], share)
+            sent[i] = velocity.move(wanted[i], here[i], share, 0.0 if ages is None else ages[i])
         if self._differ(wanted, sent):
             reason |= Reason.LIMITED
         self._sent = sent
@@ -223,7 +228,9 @@ class CommandLimiter:
             0.0 if not is_relative else before if math.isnan(position) else position
             for position, before, is_relative in zip(here, last, self._relative, strict=True)]
 
-    def steer(self, asked: Vector, measured: Vector | None = None) -> tuple[Vector | None, Reason]:
+    def steer(
+            self, asked: Vector, measured: Vector | None = None,
+            ages: Sequence[float] | None = None) -> tuple[Vector | None, Reason]:
         """
         Limit a command for some of the outputs, and bring the others to rest.
 
@@ -233,6 +240,7 @@ class CommandLimiter:
             command has no place to move on from, and infinite for those whose command needs a
             feedback that is missing.
         :param measured: As for :meth:`limit`.
+        :param ages: As for :meth:`limit`.
         :return: As for :meth:`limit`; also None if an output has nothing to keep, or to move on
             from.
         """
@@ -280,8 +288,9 @@ class CommandLimiter:
         for i, position in self._positions:
             sent[i] = position.move(wanted[i], share) if is_asked[i] else position.brake()
         for i, velocity in self._velocities:
-            sent[i] = velocity.move(wanted[i], here[i], share) if is_asked[i] else (
-                velocity.stop(ramp=True))
+            sent[i] = velocity.move(
+                wanted[i], here[i], share, 0.0 if ages is None else ages[i],
+            ) if is_asked[i] else velocity.stop(ramp=True)
         for i, is_commanded in enumerate(is_asked):
             if not is_commanded:
                 wanted[i] = sent[i]
@@ -334,8 +343,7 @@ class CommandLimiter:
         for _, position in self._positions:
             position.stay()
         for i, velocity in self._velocities:
-            velocity.start()
-            sent[i] = 0.0
+            sent[i] = velocity.halt()
         self._sent = sent
         return np.array(sent)
 
@@ -368,7 +376,7 @@ class CommandLimiter:
         made = copy.copy(self)
         made._places = self._places.copy()
         made._positions = [(i, copy.copy(position)) for i, position in self._positions]
-        made._velocities = [(i, copy.copy(velocity)) for i, velocity in self._velocities]
+        made._velocities = [(i, velocity.copy()) for i, velocity in self._velocities]
         return made
 
     def _start(self, here: list[float]) -> bool:

@@ -16,7 +16,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 import math
 
 import numpy as np
@@ -66,6 +66,8 @@ class Controller:
         unknown; None if no command needs it.
     :param ahead: Whether the commands after the next are computed.
     :param person: Reads the commands of a person who takes over; None if nobody can.
+    :param ages: Measures how old the position feedback is, at a time in ns, in s, act_dim numbers;
+        None for a tick at most.
     :raises SpecMismatch: If policy and robot do not fit.
 
     :ivar planner: Plans with the policy.
@@ -81,7 +83,8 @@ class Controller:
             limiter: CommandLimiter, settings: SafetySettings | None = None,
             tick: int | None = None,
             measure: Callable[[Mapping[str, Sample]], NDArray[np.float64]] | None = None,
-            ahead: bool = False, person: Person | None = None) -> None:
+            ahead: bool = False, person: Person | None = None,
+            ages: Callable[[Mapping[str, Sample], int], Sequence[float]] | None = None) -> None:
         """Check that policy and robot fit, and wait for the first observation."""
         require_fit(spec, robot)
         settings = SafetySettings() if settings is None else settings
@@ -94,6 +97,7 @@ class Controller:
         self.operator = OperatorStop()
         self._settings = settings
         self._measure = measure
+        self._find_ages = ages
         self._period = round(spec.period * 1e9)
         self._wants_ahead = ahead
         self._scale = ActionScale.of_policy(spec)
@@ -301,7 +305,8 @@ class Controller:
         if response is Response.SLOW:
             speed = self._settings.slow_speed
         anchor = self.planner.anchor if anchored else None
-        sent, limits = self.limiter.limit(command, measured, speed, anchor)
+        sent, limits = self.limiter.limit(
+            command, measured, speed, anchor, self._ages(seen, now))
         if limits:
             step.findings += explain_limits(
                 limits, planned.joined, command, sent, self.limiter.start_fault)
@@ -395,7 +400,7 @@ class Controller:
         step.findings[beside:] = [
             found if found.response <= Response.WARN else found._replace(response=Response.WARN)
             for found in step.findings[beside:]]
-        sent, limits = self.limiter.steer(asked, measured)
+        sent, limits = self.limiter.steer(asked, measured, self._ages(seen, now))
         if limits:
             step.findings += explain_limits(limits, _NO_ACTION, asked, sent, (
                 self.limiter.start_fault))
@@ -413,6 +418,12 @@ class Controller:
     def _read_position(self, seen: Mapping[str, Sample]) -> NDArray[np.float64] | None:
         """Read the position feedback, shape (act_dim,), NaN if unknown; None without any."""
         return None if self._measure is None else self.limiter.unwrap(self._measure(seen))
+
+    def _ages(self, seen: Mapping[str, Sample], now: int) -> Sequence[float] | None:
+        """Measure how old the position feedback is, in s; None if that does not matter."""
+        if self._find_ages is None or not self.limiter.needs_ages:
+            return None
+        return self._find_ages(seen, now)
 
     def _give_back(self, seen: Mapping[str, Sample]) -> None:
         """Let the policy plan anew, from what the person sent last."""
