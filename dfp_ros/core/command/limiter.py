@@ -130,7 +130,7 @@ class CommandLimiter:
                 position.start(last[i])
         for i, velocity in self._velocities:
             if i in unsent:
-                velocity.velocity = last[i]
+                velocity.return_to(last[i])
 
     def limit(
             self, asked: Vector, measured: Vector | None = None, speed: float = 1.0,

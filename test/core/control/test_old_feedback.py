@@ -76,6 +76,31 @@ class Ahead:
         return Chunk(np.full((1, 1), self._sign, np.float32), 0.0, 0.0)
 
 
+@pytest.mark.parametrize('halts', [1, 20])
+@pytest.mark.parametrize('tick', range(30, 44))
+def test_a_halt_between_two_ticks_hides_no_motion(tick: int, halts: int, tmp_path: Path) -> None:
+    """As while time stands still: the commands before it are still those since the feedback."""
+    path = tmp_path / 'robot.yaml'
+    path.write_text(TEXT.replace('HARDEST', '40.0'))
+    controller: Any = make_controller(
+        Settings('any', 'any'), load_robot_description(path), Ahead(1),
+        iter(range(10**9)).__next__)
+    controller.reset(0)
+    here, places = 0.0, []
+    for i in range(100):
+        now = 10**12 + i * TICK
+        places.append((now, here))
+        measured, place = places[max(0, i - 4)]
+        for _ in range(halts if i == tick else 0):
+            controller.halt()
+        decision = controller.step(now, {
+            'rail': Sample(measured, now, {'name': ['slide'], 'position': [place]}),
+            'goal': Sample(None, now, {'data': 0.0})})
+        here += float(decision.sent[0]) * 0.05
+        assert here <= 2.0 + 1e-9
+    assert here > 1.9
+
+
 @pytest.mark.parametrize('is_person', [False, True])
 @pytest.mark.parametrize('sign', [1, -1])
 @pytest.mark.parametrize('hardest', [1.5, 40.0])
