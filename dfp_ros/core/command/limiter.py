@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 import copy
 import math
 
@@ -111,6 +111,26 @@ class CommandLimiter:
         places = self._places
         self.transfer_from(other)
         self._places = places
+
+    def return_to(self, last: list[float] | None, places: Iterable[int]) -> None:
+        """
+        Assume that outputs did not get the command: they are where the one before led.
+
+        :param last: The command before, act_dim numbers in SI units; None if there was none.
+        :param places: Indices of the outputs.
+        """
+        if last is None or self._sent is None:
+            return
+        unsent = {*places}
+        self._sent = [
+            before if i in unsent else sent
+            for i, (before, sent) in enumerate(zip(last, self._sent, strict=True))]
+        for i, position in self._positions:
+            if i in unsent:
+                position.start(last[i])
+        for i, velocity in self._velocities:
+            if i in unsent:
+                velocity.return_to(last[i])
 
     def limit(
             self, asked: Vector, measured: Vector | None = None, speed: float = 1.0,

@@ -63,15 +63,27 @@ class VelocityLimiter:
         self.velocity = 0.0
         # Those before it, with the lengths of their ticks, if there is a position limit.
         self._before: deque[tuple[float, float]] = deque(maxlen=_MOST)
+        # The command of this tick, if the robot was halted since; else None.
+        self._halted: float | None = None
 
     def start(self) -> None:
         """Start at rest."""
         self.velocity = 0.0
         self._before.clear()
+        self._halted = None
 
     def halt(self) -> float:
-        """Come to rest at once."""
-        return self._set(0.0)
+        """Come to rest at once, also between two ticks."""
+        if self._halted is None:
+            self._halted = self.velocity
+        self.velocity = 0.0
+        return 0.0
+
+    def return_to(self, velocity: float) -> None:
+        """Assume that the last command was not sent, but the one before it stayed in force."""
+        if self._before:
+            self._before.pop()
+        self.velocity = velocity
 
     def copy(self) -> VelocityLimiter:
         """Make an independent limiter with the same state."""
@@ -88,6 +100,7 @@ class VelocityLimiter:
     def transfer_from(self, other: VelocityLimiter) -> None:
         """Continue from the last command of another."""
         self.velocity, self._before = other.velocity, other._before.copy()
+        self._halted = other._halted
 
     def move(self, asked: float, position: float, share: float, age: float = 0.0) -> float:
         """
@@ -112,16 +125,21 @@ class VelocityLimiter:
 
         :param ramp: Slow down as the acceleration allows, even if its stop is zero at once.
         """
-        return self._send(0.0) if self._ramps or ramp else self.halt()
+        return self._send(0.0) if self._ramps or ramp else self._set(0.0)
 
     def _moved(self, age: float) -> float:
         """Sum up the motion of the last command, and of those since the feedback."""
-        moved, left = self.velocity * self.tick, age - self.tick
+        moved, left = self._of_tick * self.tick, age - self.tick
         for velocity, tick in reversed(self._before):
             if left <= _ROUNDING:
                 break
             moved, left = moved + velocity * tick, left - tick
         return moved
+
+    @property
+    def _of_tick(self) -> float:
+        """Return the command that this tick began with: a halt may have come late in it."""
+        return self.velocity if self._halted is None else self._halted
 
     def _to_wall(self, gap: float, moved: float) -> float:
         """
@@ -143,6 +161,6 @@ class VelocityLimiter:
     def _set(self, velocity: float) -> float:
         """Note a command."""
         if self.has_wall:
-            self._before.append((self.velocity, self.tick))
-        self.velocity = velocity
+            self._before.append((self._of_tick, self.tick))
+        self.velocity, self._halted = velocity, None
         return velocity

@@ -30,10 +30,15 @@ class Failed(enum.IntEnum):
     NOTHING = 0
     #: The controller raised an error, and stopped the robot because of it.
     DECIDING = 1
-    #: The decision could not be sent, and the controller stopped the robot because of it.
+    #: The decision could not be sent, and the controller stopped the robot as if it had been; in
+    #: recordings of version 1.0.0.
     SENDING = 2
     #: The watchdog had stopped the robot, and the decision is void.
     OVERDUE = 3
+    #: The decision was sent to no topic, and the controller stopped the robot from the last one.
+    UNSENT = 4
+    #: The same, but some topics got the decision.
+    PARTLY_SENT = 5
 
 
 @dataclass(frozen=True)

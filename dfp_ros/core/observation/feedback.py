@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfp_ros.core.description.robot import RobotDescription
-from dfp_ros.core.observation.field import ObservationField
+from dfp_ros.core.observation.field import measured_at, ObservationField
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.spec import PolicySpec
 
@@ -71,14 +71,14 @@ class FeedbackReader:
         :param now: Time in ns, on the clock of the samples.
         :return: In s, act_dim numbers; 0 if it is unknown, or from the future.
         """
-        ages = [0.0] * len(self._unknown)
+        ages = np.zeros(len(self._unknown))
         for part, field in self._fields:
-            times = [
-                samples[reading.source].time for reading in field.entry.readings
-                if reading.source in samples]
-            if times:
-                ages[part] = [max(0, now - min(times)) * 1e-9] * (part.stop - part.start)
-        return ages
+            for reading in field.entry.readings:
+                if reading.source in samples:
+                    ages[part] = np.maximum(ages[part], np.subtract(
+                        now, measured_at(reading, samples), dtype=np.int64) * 1e-9)
+        found: list[float] = ages.tolist()
+        return found
 
 
 def read_feedback(

@@ -102,7 +102,7 @@ class ObservationField:
                 number - other for number, other in zip(
                     numbers, self._numbers(self._minus, samples), strict=True)]
         if self._derivative is not None:
-            rate = self._derivative.rate(self._times(self._reading.reading, samples), numbers)
+            rate = self._derivative.rate(measured_at(self._reading.reading, samples), numbers)
             return None if rate is None else rate.tolist()
         found: Sequence[float] = numbers
         return found
@@ -126,16 +126,6 @@ class ObservationField:
             self._check_rotation(reading, numbers)
         return numbers
 
-    @staticmethod
-    def _times(reading: FieldSelector, samples: Mapping[str, Sample]) -> int | tuple[int, ...]:
-        """Return the measurement times of the numbers; each joint may have its own."""
-        sample = samples[reading.source]
-        if sample.joints is None or not reading.joints:
-            return sample.time
-        index, joints = sample.joints.layout.index, sample.joints
-        times = tuple(joints.time(index[reading.path, joint]) for joint in reading.joints)
-        return times[0] if len({*times}) == 1 else times
-
     def _seen_from(
             self, orientation: FieldExtractor, samples: Mapping[str, Sample], numbers: Any) -> Any:
         """Transform a point or a rotation into its reference frame."""
@@ -156,6 +146,21 @@ class ObservationField:
             raise ObservationError(
                 f'{self.entry.name}: {reading.path} of source {reading.source!r} is a quaternion '
                 f'of length {length:.4g}, expected 1')
+
+
+def measured_at(reading: FieldSelector, samples: Mapping[str, Sample]) -> int | tuple[int, ...]:
+    """
+    Return when numbers were measured, in ns; each joint may have its own time.
+
+    :param reading: Their field selector.
+    :param samples: Samples by source; that of the selector is complete.
+    """
+    sample = samples[reading.source]
+    if sample.joints is None or not reading.joints:
+        return sample.time
+    index, joints = sample.joints.layout.index, sample.joints
+    times = tuple(joints.time(index[reading.path, joint]) for joint in reading.joints)
+    return times[0] if len({*times}) == 1 else times
 
 
 def _turns(entry: ObservationEntry) -> list[float]:

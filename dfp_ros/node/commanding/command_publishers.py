@@ -15,6 +15,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -30,6 +32,24 @@ from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.node.ros.qos import COMMAND_QOS
 from dfp_ros.node.ros.qos_events import NO_PUBLISHER_EVENTS
 from dfp_ros.node.ros.qos_monitor import QosMonitor
+
+
+class NotSentError(Exception):
+    """
+    Topics did not get their command.
+
+    :param error: Error of the last of them.
+    :param places: Indices of their numbers in the command.
+
+    :ivar error: As given.
+    :ivar places: As given.
+    """
+
+    def __init__(self, error: Exception, places: Sequence[int]) -> None:
+        """Say what the error does."""
+        super().__init__(explain(error))
+        self.error = error
+        self.places = places
 
 
 class CommandPublishers:
@@ -69,7 +89,7 @@ class CommandPublishers:
         :param loop: Its writers put the command into messages.
         :param decision: The decision.
         :param stamp: Stamp of the messages in ns.
-        :raises Exception: The error of the last topic that failed.
+        :raises NotSentError: If a topic failed.
         """
         if decision.sent is None:
             for publisher in self._publishers:
@@ -77,6 +97,7 @@ class CommandPublishers:
                     publisher.forget_failure()
             return
         failed: Exception | None = None
+        places: list[int] = []
         for publisher, writer, part in zip(
                 self._publishers, loop.writers, self._parts, strict=True):
             try:
@@ -86,8 +107,9 @@ class CommandPublishers:
                     publisher.publish(writer.serialize(decision.sent, stamp, decision.ahead))
             except Exception as error:
                 failed = error
+                places += part.tolist()
         if failed is not None:
-            raise failed
+            raise NotSentError(failed, places) from failed
 
     def try_to_send(self, loop: ControlLoop, decision: Decision, stamp: int) -> bool:
         """

@@ -28,7 +28,7 @@ from dfp_ros.core.observation.freshness import check_sources
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.sample_store import SampleStore
 from dfp_ros.core.safety.reasons import Reason, Response
-from dfp_ros.node.commanding.command_publishers import CommandPublishers
+from dfp_ros.node.commanding.command_publishers import CommandPublishers, NotSentError
 from dfp_ros.node.commanding.commander import Commander
 from dfp_ros.node.commanding.controlled_stop import stop_robot
 from dfp_ros.node.commanding.decision_log import DecisionLog
@@ -277,6 +277,7 @@ class Ticker:
         if self.people is not None and self.people.samples:
             samples = self._with_person(now, samples, self.people)
         is_stopped, failed = loop.controller.operator.is_stopped, Failed.DECIDING
+        last = loop.controller.limiter.last
         # At rest, or still being stopped by the watchdog.
         before = loop.controller.copy_limiter() if self._watchdog.has_fired else None
         try:
@@ -292,7 +293,10 @@ class Ticker:
             if self._watchdog.has_fired:
                 failed = Failed.OVERDUE
                 loop.controller.go_on_from(self._watchdog.hand_back()[0] or before)
-            decision = loop.controller.fail(error)
+            elif failed is Failed.SENDING:
+                failed = _take_back(loop, last, error)
+            decision = loop.controller.fail(
+                error.error if isinstance(error, NotSentError) else error)
             self.commander.try_to_send(loop, decision, now)
         self._last_sent = time.monotonic()
         self._trigger.keep(loop, decision)
@@ -425,3 +429,17 @@ class Ticker:
                 'the clock was set back; only samples that arrive from now on count',
                 throttle_duration_sec=1.0)
         self.tick(now, self.store.at(now))
+
+
+def _take_back(loop: ControlLoop, last: list[float] | None, error: Exception) -> Failed:
+    """
+    Have the limiter go on from the command that the robot has: it would jump to a later one.
+
+    :param loop: The control loop whose decision was not sent.
+    :param last: The command before.
+    :param error: Why it was not sent.
+    """
+    size = loop.policy.spec.action_size
+    places = error.places if isinstance(error, NotSentError) else range(size)
+    loop.controller.limiter.return_to(last, places)
+    return Failed.PARTLY_SENT if len(places) < size else Failed.UNSENT

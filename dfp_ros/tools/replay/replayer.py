@@ -162,6 +162,11 @@ class Replayer:
             self._controller = None
             self.left_out['the watchdog had stopped the robot'] += 1
             return None
+        if entry.failed is Failed.PARTLY_SENT:
+            # Which topics got the command, is not recorded.
+            self._controller = None
+            self.left_out['some topics did not get a command'] += 1
+            return None
         if self._controller is None:
             self.left_out['its settings are not in the recording'] += 1
             return None
@@ -231,11 +236,14 @@ class Replayer:
         elif is_unknown and recorded.inference is not None:
             self._seek(planner, entry, recorded.draw)
         self._set_conditions(recorded)
+        last = controller.limiter.last
         try:
             decision = controller.step(recorded.stamp, step.samples)
         except Exception as error:  # any fault stopped the robot in the node too
             return controller.fail(error)
-        if entry.failed is Failed.SENDING:
+        if entry.failed is Failed.UNSENT and last is not None:
+            controller.limiter.return_to(last, range(len(last)))
+        if entry.failed in (Failed.SENDING, Failed.UNSENT):
             return controller.fail(RuntimeError('could not be sent'))
         return decision
 

@@ -15,7 +15,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,8 @@ from dfp_ros.core.control.decision import Commanding
 from dfp_ros.core.control.factory import make_controller
 from dfp_ros.core.description.robot import load_robot_description
 from dfp_ros.core.observation.sample import Sample
+from dfp_ros.core.observation.sample_reader import SampleReader
+from dfp_ros.core.observation.sample_store import SampleStore
 from dfp_ros.core.policy.interface import Chunk
 from dfp_ros.core.settings.node import Settings
 from dfp_ros.spec import ActionField, ObservationField, PolicySpec
@@ -74,6 +78,31 @@ class Ahead:
     def act(self, observation: FloatArray, noise: FloatArray) -> Chunk:
         """Answer."""
         return Chunk(np.full((1, 1), self._sign, np.float32), 0.0, 0.0)
+
+
+@pytest.mark.parametrize('halts', [1, 20])
+@pytest.mark.parametrize('tick', range(30, 44))
+def test_a_halt_between_two_ticks_hides_no_motion(tick: int, halts: int, tmp_path: Path) -> None:
+    """As while time stands still: the commands before it are still those since the feedback."""
+    path = tmp_path / 'robot.yaml'
+    path.write_text(TEXT.replace('HARDEST', '40.0'))
+    controller: Any = make_controller(
+        Settings('any', 'any'), load_robot_description(path), Ahead(1),
+        iter(range(10**9)).__next__)
+    controller.reset(0)
+    here, places = 0.0, []
+    for i in range(100):
+        now = 10**12 + i * TICK
+        places.append((now, here))
+        measured, place = places[max(0, i - 4)]
+        for _ in range(halts if i == tick else 0):
+            controller.halt()
+        decision = controller.step(now, {
+            'rail': Sample(measured, now, {'name': ['slide'], 'position': [place]}),
+            'goal': Sample(None, now, {'data': 0.0})})
+        here += float(decision.sent[0]) * 0.05
+        assert here <= 2.0 + 1e-9
+    assert here > 1.9
 
 
 @pytest.mark.parametrize('is_person', [False, True])
@@ -127,3 +156,37 @@ def test_a_limit_is_not_passed_however_old_the_feedback_is(
         here += float(decision.sent[0]) * 0.05
         assert abs(here) <= 2.0 + 1e-9
     assert 1.9 < here * sign
+
+
+def test_a_joint_is_as_old_as_its_own_message(tmp_path: Path) -> None:
+    """Another one of the same source, as a gripper, may come less often."""
+    path = tmp_path / 'robot.yaml'
+    path.write_text(TEXT.replace('HARDEST', '1.5').replace('  - {name: goal', (
+        '  - {name: grip, unit: m, source: rail, path: position, joints: [finger]}\n'
+        '  - {name: goal')))
+    robot = load_robot_description(path)
+    goal = SPEC.observation[0]
+    spec = replace(SPEC, observation=(replace(goal, name='grip'), goal))
+
+    def run(every: int) -> list[float]:
+        """Move to the limit; the finger's message comes each so many ticks."""
+        policy = Ahead(1)
+        policy.spec = spec
+        controller: Any = make_controller(
+            Settings('any', 'any'), robot, policy, iter(range(10**9)).__next__)
+        controller.reset(0)
+        store = SampleStore(robot.sources, in_order=True)
+        read = SampleReader(robot.readings('rail'), stamped=True).read
+        places = [0.0]
+        for i in range(80):
+            now = 10**12 + i * TICK
+            stamp = SimpleNamespace(sec=now // 10**9, nanosec=now % 10**9)
+            for name, place in (('slide', places[-1]), ('finger', 0.0))[:1 if i % every else 2]:
+                store.add('rail', read(SimpleNamespace(
+                    header=SimpleNamespace(stamp=stamp), name=[name], position=[place]), now))
+            store.add('goal', Sample(None, now, {'data': 0.0}))
+            places.append(places[-1] + float(controller.step(now, store.at(now)).sent[0]) * 0.05)
+        return places
+
+    assert run(16) == run(1)
+    assert run(1)[-1] > 1.999

@@ -69,7 +69,7 @@ class Stalled:
         controller: Any = self
         self.planner = self
         self.operator = SimpleNamespace(is_stopped=False)
-        self.limiter = SimpleNamespace(is_fast=False)
+        self.limiter = SimpleNamespace(is_fast=False, last=None)
         self.loop = ControlLoop(settings, robot, policy, controller, (), round(_PERIOD * 1e9))
 
     def reset(self, seed: int) -> None:

@@ -41,7 +41,8 @@ class Scene:
         decision = Decision(State.HOLD, Reason.STALE, 'stale', response=response)
         controller = SimpleNamespace(
             operator=SimpleNamespace(is_stopped=False), step=lambda now, samples: decision,
-            planner=SimpleNamespace(prepare=lambda: self._note('prepare')))
+            planner=SimpleNamespace(prepare=lambda: self._note('prepare')),
+            limiter=SimpleNamespace(last=None))
         self.loop: Any = SimpleNamespace(
             robot=SimpleNamespace(sources={}, takeover=None), controller=controller,
             tick=10_000_000,

@@ -120,7 +120,7 @@ class Node:
     def tick(
             self, inference: float = 0.001, fails: bool = False, stale: bool = False,
             sending_fails: bool = False, prepared: float = 0.001, waits: bool = False,
-            given_up: bool = False) -> None:
+            given_up: bool = False, unsent: bool = False) -> None:
         """Tick once, under conditions."""
         self.now += PERIOD + int(self._random.integers(-10**6, 10**6))
         samples = rest_samples(self.now - (10**9 if stale else 10**6), self.now - 10**5)
@@ -132,9 +132,13 @@ class Node:
         self.conditions.inference, self.conditions.fails = inference, fails
         self.conditions.is_late = given_up
         is_stopped, failed = self.controller.operator.is_stopped, Failed.NOTHING
+        last = self.controller.limiter.last
         decision = self.controller.step(self.now, samples)
         if sending_fails:
             decision, failed = self.controller.fail(OSError('x')), Failed.SENDING
+        if unsent:
+            self.controller.limiter.return_to(last, range(SPEC.action_size))
+            decision, failed = self.controller.fail(OSError('x')), Failed.UNSENT
         self.conditions.inference, self.conditions.fails = prepared, False
         self.conditions.is_late = False
         self.controller.planner.prepare()
@@ -171,6 +175,7 @@ EVENTS: Mapping[str, Callable[[Node], None]] = {
     'prepared late': lambda node: node.tick(prepared=0.03),
     'failure': lambda node: node.tick(fails=True), 'stale': lambda node: node.tick(stale=True),
     'not sent': lambda node: node.tick(sending_fails=True),
+    'unsent': lambda node: node.tick(unsent=True),
     'stop': lambda node: node.controller.operator.stop('x'),
     'resume': lambda node: node.controller.operator.resume(),
     'reset': lambda node: node.reset(len(node.steps)), 'swap': Node.swap,
