@@ -82,13 +82,13 @@ class EpisodeFiles:
         self._save(path, episode.pieces, source)
         return path
 
-    def rows_from(self, first: int, notes: list[str]) -> Iterator[tuple[Row, bool]]:
+    def rows_from(self, first: int, notes: list[str]) -> Iterator[tuple[Row, int]]:
         """
         Read the transitions after a number of them, in order.
 
         :param first: This number, which may be within an episode.
         :param notes: Descriptions of what cannot be read, or is not there, are appended.
-        :return: Each transition, and whether it is the next one, with none lost before it.
+        :return: Each transition, and how many before it are lost.
         """
         expected = first
         for path in sorted((self._run / EPISODES).glob('episode-*.npz')):
@@ -104,13 +104,13 @@ class EpisodeFiles:
                 continue
             if begin + len(found) <= expected:
                 continue
-            if is_lost := begin > expected:
+            if lost := max(0, begin - expected):
                 notes.append(
                     f'{printable(path, TEXT)}: found transitions from number {begin}, expected '
                     f'{expected}; those between are lost')
             for i in range(max(0, expected - begin), len(found)):
-                yield {name: getattr(found, name)[i] for name in COLUMNS}, not is_lost
-                is_lost = False
+                yield {name: getattr(found, name)[i] for name in COLUMNS}, lost
+                lost = 0
             expected = begin + len(found)
 
     def _require_fit(self, found: Transitions) -> None:
