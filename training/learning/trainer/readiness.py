@@ -33,8 +33,8 @@ from dfp_ros.core.policy.noise import NoiseStream
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import PolicySpec
 from training.common.disk import require_room
+from training.common.free_memory import free_memory
 from training.config import NO_ENVIRONMENT, TrainConfig
-from training.data.transitions.frames import free_memory
 from training.data.transitions.transitions import COLUMNS, Transitions
 from training.evaluation.environments import EnvironmentFailed
 from training.evaluation.episodes import Act, newest_pictures
