@@ -162,8 +162,8 @@ def open_run(
     torch.manual_seed(config.seed)
     state = prepare(run.name, config, is_new=False)
     other_run.take_over(base, state)
-    # Of numbered files, that of the last update.
-    swap(state)
+    # Of numbered files, that of the last update; an online phase keeps that of the one before.
+    swap(state, min(progress.step, before.steps) - 1)
     episodes = RobotEpisodes(state.spec.action_size)
     if saved.exists():
         named = state.spec

@@ -255,14 +255,20 @@ def fill(
     return buffer
 
 
-def swap(state: checkpoint.RunState) -> None:
-    """Load the data file that is due at this step into the buffer, if there are several."""
-    due = state.data.index(state.progress.step)
+def swap(state: checkpoint.RunState, step: int | None = None) -> None:
+    """
+    Load the data file that is due into the buffer, if there are several.
+
+    :param state: The run.
+    :param step: Updates before the one that it is due for; None for those so far.
+    """
+    step = state.progress.step if step is None else step
+    due = state.data.index(step)
     if due != state.file:
         # Free the old transitions first: memory holds one file and what reading needs.
         state.buffer.clear()
         state.buffer = fill(
-            state.config, state.data.load(state.progress.step), state.corrections)
+            state.config, state.data.load(step), state.corrections)
         state.file = due
 
 
