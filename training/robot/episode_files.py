@@ -35,6 +35,7 @@ from training.data.transitions.transitions import (
     COLUMNS,
     DataError,
     observation_fields,
+    SAME_PERIOD,
     Transitions,
 )
 from training.robot.live_episodes import LiveEpisode, Row
@@ -124,7 +125,7 @@ class EpisodeFiles:
                 ('action', found.action_fields, self._spec.action)):
             if fault := difference(theirs, ours, 'the run'):
                 raise DataError(f'{kind} {fault}: it is of another robot')
-        if abs(found.period - self._spec.period) > 1e-9:
+        if abs(found.period - self._spec.period) > SAME_PERIOD * self._spec.period:
             raise DataError(
                 f'found a period of {found.period:g} s, expected {self._spec.period:g} s')
 
