@@ -35,6 +35,7 @@ from training.data.transitions.transitions import (
     COLUMNS,
     DataError,
     observation_fields,
+    SAME_PERIOD,
     Transitions,
 )
 from training.robot.live_episodes import LiveEpisode, Row
@@ -82,13 +83,13 @@ class EpisodeFiles:
         self._save(path, episode.pieces, source)
         return path
 
-    def rows_from(self, first: int, notes: list[str]) -> Iterator[tuple[Row, bool]]:
+    def rows_from(self, first: int, notes: list[str]) -> Iterator[tuple[Row, int]]:
         """
         Read the transitions after a number of them, in order.
 
         :param first: This number, which may be within an episode.
         :param notes: Descriptions of what cannot be read, or is not there, are appended.
-        :return: Each transition, and whether it is the next one, with none lost before it.
+        :return: Each transition, and how many before it are lost.
         """
         expected = first
         for path in sorted((self._run / EPISODES).glob('episode-*.npz')):
@@ -104,13 +105,13 @@ class EpisodeFiles:
                 continue
             if begin + len(found) <= expected:
                 continue
-            if is_lost := begin > expected:
+            if lost := max(0, begin - expected):
                 notes.append(
                     f'{printable(path, TEXT)}: found transitions from number {begin}, expected '
                     f'{expected}; those between are lost')
             for i in range(max(0, expected - begin), len(found)):
-                yield {name: getattr(found, name)[i] for name in COLUMNS}, not is_lost
-                is_lost = False
+                yield {name: getattr(found, name)[i] for name in COLUMNS}, lost
+                lost = 0
             expected = begin + len(found)
 
     def _require_fit(self, found: Transitions) -> None:
@@ -124,7 +125,7 @@ class EpisodeFiles:
                 ('action', found.action_fields, self._spec.action)):
             if fault := difference(theirs, ours, 'the run'):
                 raise DataError(f'{kind} {fault}: it is of another robot')
-        if abs(found.period - self._spec.period) > 1e-9:
+        if abs(found.period - self._spec.period) > SAME_PERIOD * self._spec.period:
             raise DataError(
                 f'found a period of {found.period:g} s, expected {self._spec.period:g} s')
 

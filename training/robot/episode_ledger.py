@@ -78,12 +78,12 @@ class EpisodeLedger:
         """Share of successes in the last 20 episodes; None before there is one."""
         return self._table.share(20)
 
-    def rows_on_disk(self, notes: list[str]) -> Iterator[tuple[Row, bool]]:
+    def rows_on_disk(self, notes: list[str]) -> Iterator[tuple[Row, int]]:
         """
         Read the transitions that are on the disk and not in the checkpoint.
 
         :param notes: Descriptions of what cannot be read, or is not there, are appended.
-        :return: Each transition, and whether it is the next one, with none lost before it.
+        :return: Each transition, and how many before it are lost.
         """
         return self._files.rows_from(self.received, notes)
 

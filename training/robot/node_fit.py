@@ -22,6 +22,7 @@ from typing import Any
 from dfp_ros.resources import load_robot
 from dfp_ros.spec import PolicySpec
 from training.data.formats.rosbag.decision_steps import relative_fields
+from training.data.transitions.transitions import SAME_PERIOD
 from training.robot.learner_error import LearnerError
 from training.robot.live_episodes import anchor_fault
 
@@ -148,7 +149,7 @@ class NodeFit:
             raise LearnerError(
                 f'{node}: found rate {rate:g} Hz, expected 0, the rate of the policy: steps of '
                 f'another period than {spec.period:g} s are not learned from')
-        if abs(other.period - spec.period) > 1e-9:
+        if abs(other.period - spec.period) > SAME_PERIOD * spec.period:
             raise LearnerError(
                 f'{node}: found a policy with a period of {other.period:g} s, expected '
                 f'{spec.period:g} s; start the node with a policy exported from the run')

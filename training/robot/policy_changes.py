@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import json
 from typing import Any, Literal
 
@@ -129,6 +129,7 @@ class PolicyChanges:
         # After a swap there is a previous policy.
         if not found.get('previous') and found.get('since') != before.get('since'):
             self.starts += 1
+            self._late = ''
         elif before and found.get('since') != before.get('since'):
             self._note_others(before['sha256'])
 
@@ -139,16 +140,22 @@ class PolicyChanges:
         It may be the one before again, if a policy took over in between and was rolled back.
         """
         change, status = self._change, self.status
-        ours = {self._late, change.sha256 if change and change.kind != 'shadow' else ''}
+        wanted = change.sha256 if change and change.kind != 'shadow' else ''
+        # Whichever takes over, the node drops what it was still loading before that.
+        late, self._late = self._late, ''
         previous = status.get('previous') or {}
-        if self.running == self._late:
-            self._late = ''
-        if self.running not in ours:
-            self.chosen = Chosen(self.running, str(status.get('path', '')))
-        elif previous.get('sha256') != before:
+        replaced = previous.get('sha256')
+        ours = {wanted, late}
+        if self.running in ours and (
+                replaced == before or (self.running, replaced) == (wanted, late)):
+            if change and self.running == late != wanted:
+                # The next one is still to come.
+                self._change = replace(change, since=status.get('since'))
+        elif self.running in ours and replaced not in ours:
             # Statuses that are outdated when they are published are left out.
-            self.chosen = Chosen(
-                str(previous.get('sha256', '')), str(previous.get('path', '')))
+            self.chosen = Chosen(str(replaced or ''), str(previous.get('path', '')))
+        else:
+            self.chosen = Chosen(self.running, str(status.get('path', '')))
 
     def request(self, kind: Kind, sha256: str, value: str, now: float) -> None:
         """
@@ -201,6 +208,7 @@ class PolicyChanges:
         if refusal and refusal != change.refusal and refusal.get('policy') == change.value:
             return printable(refusal.get('reason'), TEXT)
         if now > change.deadline:
-            self._late = '' if change.kind == 'shadow' else change.sha256
+            if change.kind != 'shadow' and self.status.get('since') == change.since:
+                self._late = change.sha256
             return f'the node has not confirmed it within {_PATIENCE:g} s'
         return None

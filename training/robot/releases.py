@@ -172,9 +172,11 @@ class Releases:
 
     def go_on(self) -> None:
         """Offer policies again, beside whichever runs now."""
+        if (chosen := self._changes.chosen) is not None:
+            self._hold(chosen)
         if self._held is None:
             return
-        self._held = self._changes.chosen = None
+        self._held = None
         self._wanted = self._made.get(self._changes.running)
         self._say('policies are offered again')
 
@@ -237,7 +239,8 @@ class Releases:
             self._pause = max(0, self._pause - 1)
         if counts and self._shadow is not None:
             self._shadow_episodes += 1
-        if self._held or not self._changes.is_open or self._verdict is not None:
+        if self._held or self._changes.chosen or not self._changes.is_open or (
+                self._verdict is not None):
             return
         if self._shadow is not None and self._shadow_sha256 != self._shadow.sha256:
             # ~/promote takes whichever is there.

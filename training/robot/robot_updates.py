@@ -53,22 +53,27 @@ class RobotUpdates:
         """Return the number of updates on the robot, those of earlier sessions included."""
         return self._state.progress.step - self._state.config.steps
 
-    def catch_up(self, rows: Iterable[tuple[Row, bool]], stop: Callable[[], bool]) -> int:
+    def catch_up(self, rows: Iterable[tuple[Row, int]], stop: Callable[[], bool]) -> int:
         """
         Learn from what earlier sessions left, until there are enough transitions, or it is to end.
 
         :param rows: See :meth:`training.robot.episode_files.EpisodeFiles.rows_from`.
         :param stop: Whether the process was asked to end.
-        :return: Number of transitions.
+        :return: Number of transitions that it has learned from.
         :raises LearnerError: If the folder is not the one of the beginning.
         """
-        count = 0
-        for row, is_next in rows:
+        count, progress = 0, self._state.progress
+        for row, lost in rows:
             if stop() or self._has_enough:
                 # The next session goes on with this one.
                 break
-            if not is_next:
+            if lost:
                 self._state.buffer.end_episode()
+                # Their numbers are not given a second time.
+                progress.environment_steps = min(
+                    progress.environment_steps + lost, self._settings.steps)
+                if self._has_enough:
+                    break
             self.learn(row)
             count += 1
         else:

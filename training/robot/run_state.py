@@ -25,7 +25,7 @@ import torch
 
 from dfp_ros.core.text.printable import printable, TEXT
 from training.common import memory
-from training.common.disk import make_folder
+from training.common.disk import make_folder, write_error
 from training.config import ConfigError, TrainConfig
 from training.learning.networks.layers import use_tensor_cores
 from training.learning.trainer import checkpoint, other_run
@@ -37,6 +37,7 @@ from training.learning.trainer.continuation import (
 from training.learning.trainer.run import prepare, swap
 from training.robot.episode_files import DEMONSTRATIONS, EPISODES
 from training.robot.learner_error import LearnerError
+from training.robot.records import TABLE
 from training.robot.releases import POLICIES
 from training.robot.settings import LearnerSettings
 
@@ -123,8 +124,8 @@ def make_folders(out: Path) -> None:
     """
     Make the folder of a run on a robot, and require that files can be written to it.
 
-    So they have to be to the folders in it, which another user may have made: to those of policies
-    and episodes, the first file comes when the robot has worked for a while.
+    So they have to be to the folders in it, and to its table, which another user may have made:
+    the first file of a policy or episode comes when the robot has worked for a while.
 
     :raises WriteError: If one cannot be written to.
     """
@@ -132,6 +133,12 @@ def make_folders(out: Path) -> None:
     for name in (POLICIES, EPISODES, DEMONSTRATIONS):
         if os.path.lexists(out / name):
             make_folder(out / name)
+    try:
+        os.close(os.open(out / TABLE, os.O_WRONLY | os.O_NONBLOCK))
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise write_error(out / TABLE, error, 4096, 0) from error
 
 
 def open_run(
@@ -162,8 +169,8 @@ def open_run(
     torch.manual_seed(config.seed)
     state = prepare(run.name, config, is_new=False)
     other_run.take_over(base, state)
-    # Of numbered files, that of the last update.
-    swap(state)
+    # Of numbered files, that of the last update; an online phase keeps that of the one before.
+    swap(state, min(progress.step, before.steps) - 1)
     episodes = RobotEpisodes(state.spec.action_size)
     if saved.exists():
         named = state.spec

@@ -30,6 +30,7 @@ pytest.importorskip('pyarrow')
 
 from testing.learning.small_runs import small  # noqa: E402
 from testing.learning.transitions import drawn  # noqa: E402
+from training.common.disk import WriteError  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
 from training.data.datasets.numbered import Data  # noqa: E402
 from training.data.formats.lerobot import writer as lerobot  # noqa: E402
@@ -38,6 +39,7 @@ from training.data.transitions import stored  # noqa: E402
 from training.export import main as export  # noqa: E402
 from training.learning.trainer.run import train  # noqa: E402
 from training.report import main as report  # noqa: E402
+from training.robot.run_state import make_folders  # noqa: E402
 from training.train import main as train_command  # noqa: E402
 
 NOBODY = 65534
@@ -114,3 +116,15 @@ def test_runs_are_not_told_to_be_damaged(
                 assert command(arguments) == 2
                 assert f'{run}/' in (said := capsys.readouterr().err)
                 assert 'this user may not read it' in said, said
+
+
+def test_a_table_that_cannot_be_written_is_known_at_the_start(folder: Path) -> None:
+    """Not after the first episode, with which each session of the learner ended."""
+    folder.chmod(0o777)
+    (folder / 'episodes.csv').write_text('')
+    with as_nobody(), pytest.raises(
+            WriteError, match=r'episodes\.csv: cannot be written .*check its permissions'):
+        make_folders(folder)
+    (folder / 'episodes.csv').chmod(0o666)
+    with as_nobody():
+        make_folders(folder)

@@ -174,13 +174,12 @@ def test_a_learner_that_ended_within_an_episode_reads_the_rest_of_it(tmp_path: P
         live.mark('failure')
         files.write(replace(live.episodes[0], number=first), first)
     notes: list[str] = []
-    for first, follows in (
-            (100, [True] * 9 + [False] + [True] * 8), (104, [True] * 5 + [False] + [True] * 8),
-            (108, [True] + [False] + [True] * 8), (109, [False] + [True] * 8),
-            (124, [True] * 5), (129, [])):
+    for first, lost in (
+            (100, [0] * 9 + [11] + [0] * 8), (104, [0] * 5 + [11] + [0] * 8),
+            (108, [0] + [11] + [0] * 8), (109, [11] + [0] * 8), (124, [0] * 5), (129, [])):
         notes.clear()
         found = list(files.rows_from(first, notes))
-        assert [is_next for _, is_next in found] == follows, first
+        assert [count for _, count in found] == lost, first
         assert len(notes) == (first < 110)
         if notes:
             assert 'found transitions from number 120, expected 109; those between' in notes[0]

@@ -54,6 +54,12 @@ def test_data_of_another_robot_description_are_said(
         assert 'the data of the run were converted with abababababab; if joints' in said[0]
 
 
+def test_a_period_has_some_digits() -> None:
+    """A policy of 0.0166667 s was refused as none of 0.0166667 s."""
+    for ours, theirs in ((1 / 60, 0.0166667), (0.0166667, 1 / 60)):
+        assert not begun(cube_spec(period=ours), cube_spec(period=theirs), rate=60.0)
+
+
 @pytest.mark.parametrize(('changes', 'settings', 'message'), [
     ({'period': 0.04}, {}, 'found a policy with a period of 0.04 s, expected 0.05 s'),
     ({}, {'rate': 30.0}, 'found rate 30 Hz, expected 0, the rate of the policy'),

@@ -19,7 +19,6 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,107 +26,20 @@ import pytest
 pytest.importorskip('torch')
 pytest.importorskip('rclpy')
 
+from testing.learning.asked_node import AskedNode, hash_of
 from training.common.signatures import make_keys, read_private_key
-from training.robot.candidate import Candidate
-from training.robot.policy_changes import PolicyChanges
-from training.robot.releases import Releases
-from training.robot.robot_link import Answer
-from training.robot.settings import LearnerSettings
 from training.robot.signing import signing_fault
 from training.robot.success_watch import Verdict
 
 LOSS = Verdict(4, 0, 4, 'start')
 
 
-class Node:
-    """The node as the learner sees it: takes requests, and says what it runs."""
-
-    def __init__(self, out: Path) -> None:
-        self.asked: list[tuple[str, str]] = []
-        self.answer = Answer()
-        self.is_current = True
-        self.loading: list[str] = []
-        self.lines: list[str] = []
-        self.out = out
-        self.changes = PolicyChanges(self)  # type: ignore[arg-type]
-        self.since = 0
-        state: Any = SimpleNamespace(
-            config=SimpleNamespace(steps=0), progress=SimpleNamespace(step=1000))
-        self.running = self.file('first')
-        self.previous: str | None = None
-        self.shadow: str | None = None
-        self.say()
-        self.releases = Releases(
-            out, state, LearnerSettings(window=4), self.changes, self.lines.append)
-        self.releases.begin()
-
-    def file(self, name: str) -> str:
-        """Write a file; return its hash."""
-        path = self.out / f'{name}.onnx'
-        path.write_bytes(name.encode())
-        self.names = {**getattr(self, 'names', {}), _hash(path): path}
-        return _hash(path)
-
-    def set_parameter(self, name: str, value: str) -> Answer:
-        """Take a request."""
-        self.asked.append((name, value))
-        self.answer = Answer()
-        return self.answer
-
-    def promote(self) -> Answer:
-        """Take a request."""
-        return self.set_parameter('promote', '')
-
-    def say(self) -> None:
-        """Publish the status."""
-        self.changes.hear(json.dumps({
-            'sha256': self.running, 'path': str(self.names[self.running]), 'since': self.since,
-            'previous': self.previous and {
-                'sha256': self.previous, 'path': str(self.names[self.previous])},
-            'loading': self.loading,
-            'shadow': self.shadow and {'sha256': self.shadow}}))
-
-    def do(self, running: str | None = None, shadow: str | None = None) -> None:
-        """Answer the last request, and have the learner hear it."""
-        self.answer.problem = ''
-        self.shadow = shadow
-        if running:
-            self.take_over(running)
-        self.say()
-        self.releases.poll(1.0)
-
-    def take_over(self, running: str) -> None:
-        """Run another policy, without saying so yet."""
-        self.previous, self.running = self.running, running
-        self.since += 1
-
-    def start(self, running: str) -> None:
-        """Start anew, with no policy but this, without saying so yet."""
-        self.running, self.previous, self.shadow = running, None, None
-        self.since += 1
-
-    def choose(self, running: str) -> None:
-        """Run what another chose."""
-        self.take_over(running)
-        self.say()
-        self.releases.poll(1.0)
-
-    def candidate(self, name: str) -> Candidate:
-        """Make a candidate."""
-        sha256 = self.file(name)
-        return Candidate(self.names[sha256], sha256, 1, 500)
-
-
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 @pytest.fixture
-def node(tmp_path: Path) -> Node:
-    return Node(tmp_path)
+def node(tmp_path: Path) -> AskedNode:
+    return AskedNode(tmp_path)
 
 
-def test_a_policy_is_staged_and_promoted_between_episodes(node: Node) -> None:
+def test_a_policy_is_staged_and_promoted_between_episodes(node: AskedNode) -> None:
     new = node.candidate('new')
     node.releases.stage(new, 0.0)
     node.releases.end_episode(0.5)
@@ -145,7 +57,7 @@ def test_a_policy_is_staged_and_promoted_between_episodes(node: Node) -> None:
 
 
 @pytest.mark.parametrize('other', ['', 'other'])
-def test_the_shadow_of_a_person_is_not_promoted(node: Node, other: str) -> None:
+def test_the_shadow_of_a_person_is_not_promoted(node: AskedNode, other: str) -> None:
     """Whoever replaces the learner's shadow did not ask that theirs takes over."""
     new = node.candidate('new')
     node.releases.stage(new, 0.0)
@@ -159,7 +71,7 @@ def test_the_shadow_of_a_person_is_not_promoted(node: Node, other: str) -> None:
     assert node.releases.is_due
 
 
-def test_a_loss_that_is_found_while_a_policy_is_loaded_is_not_forgotten(node: Node) -> None:
+def test_a_loss_that_is_found_while_a_policy_is_loaded_is_not_forgotten(node: AskedNode) -> None:
     """The older policy comes back by its copy, whatever became of its file."""
     first, worse, next_one = node.running, node.candidate('worse'), node.candidate('next')
     node.releases.swap(worse, 0.0)
@@ -180,7 +92,7 @@ def test_a_loss_that_is_found_while_a_policy_is_loaded_is_not_forgotten(node: No
     assert node.releases.is_due
 
 
-def test_an_older_policy_is_loaded_from_its_file(node: Node) -> None:
+def test_an_older_policy_is_loaded_from_its_file(node: AskedNode) -> None:
     """If it is not the previous one, it is the copy in the folder of the run."""
     for name in ('one', 'two'):
         new = node.candidate(name)
@@ -190,16 +102,16 @@ def test_an_older_policy_is_loaded_from_its_file(node: Node) -> None:
     assert node.asked[2:] == [('policy', str(node.out / 'policies' / 'start.onnx'))]
 
 
-def test_a_policy_whose_file_is_gone_does_not_come_back(node: Node) -> None:
+def test_a_policy_whose_file_is_gone_does_not_come_back(node: AskedNode) -> None:
     """The first one, which nobody asked for, came instead, under its name."""
     node.releases.swap(node.candidate('new'), 0.0)
-    node.do(running=_hash(node.out / 'new.onnx'))
+    node.do(running=hash_of(node.out / 'new.onnx'))
     node.releases.take_back(Verdict(4, 0, 4, '7'), 2.0)
     assert len(node.asked) == 1
     assert node.lines[-1].endswith('policy 7, of then, cannot be loaded again')
 
 
-def test_no_number_is_given_twice(node: Node) -> None:
+def test_no_number_is_given_twice(node: AskedNode) -> None:
     """Of a policy whose file was deleted, too: another one came back in its place."""
     node.releases.keep(['start', '3', '12', 'other', 'x', '9' * 99], '12')
     assert node.releases._next == 13
@@ -211,10 +123,10 @@ def test_the_best_policy_of_earlier_sessions_is_kept(tmp_path: Path) -> None:
     folder.mkdir()
     for version in range(1, 30):
         (folder / f'policy-{version:06d}-{version}.onnx').write_bytes(bytes([version]))
-    node = Node(tmp_path)
+    node = AskedNode(tmp_path)
     node.releases.keep(['2', '29'], '2')
     node.releases.swap(node.candidate('new'), 0.0)
-    node.do(running=_hash(node.names[next(reversed(node.names))]))
+    node.do(running=hash_of(node.names[next(reversed(node.names))]))
     kept = sorted(path.name for path in folder.glob('policy-*'))
     assert kept[0] == 'policy-000002-2.onnx'
     assert len(kept) < 25
@@ -231,7 +143,7 @@ def test_a_node_that_will_refuse_every_policy(tmp_path: Path, key: str) -> None:
     assert signing_fault(private, {'policy_keys': 7}) == ''
 
 
-def test_a_refusal_is_printed_and_the_next_policy_is_awaited(node: Node) -> None:
+def test_a_refusal_is_printed_and_the_next_policy_is_awaited(node: AskedNode) -> None:
     node.releases.swap(node.candidate('new'), 0.0)
     node.answer.problem = 'inference takes 60 ms'
     node.releases.poll(1.0)
@@ -241,7 +153,7 @@ def test_a_refusal_is_printed_and_the_next_policy_is_awaited(node: Node) -> None
     assert len(node.asked) == 1
 
 
-def test_a_node_that_is_started_again_gets_the_last_policy(node: Node) -> None:
+def test_a_node_that_is_started_again_gets_the_last_policy(node: AskedNode) -> None:
     """What was on its way to the old one is dropped."""
     first, new = node.running, node.candidate('new')
     node.releases.swap(new, 0.0)
@@ -261,12 +173,12 @@ def test_what_is_no_policy_file_is_left_alone(tmp_path: Path) -> None:
     os.mkfifo(folder / 'policy-000001-10.onnx')
     (folder / 'policy-000002-20.onnx').symlink_to('/dev/zero')
     (folder / 'policy-000003-30.onnx').write_bytes(b'third')
-    node = Node(tmp_path)
+    node = AskedNode(tmp_path)
     assert node.releases.name(hashlib.sha256(b'third').hexdigest()) == '3'
 
 
 @pytest.mark.parametrize('is_own', [False, True])
-def test_what_a_person_chose_stays_until_they_say_so(node: Node, is_own: bool) -> None:
+def test_what_a_person_chose_stays_until_they_say_so(node: AskedNode, is_own: bool) -> None:
     """A roll-back, or a policy of their own: nothing is offered, promoted or taken back."""
     first, new = node.running, node.candidate('new')
     node.releases.swap(new, 0.0)
@@ -296,7 +208,7 @@ def test_what_a_person_chose_stays_until_they_say_so(node: Node, is_own: bool) -
     assert not node.releases.held
 
 
-def test_what_a_person_chose_at_the_same_moment_comes_back(node: Node) -> None:
+def test_what_a_person_chose_at_the_same_moment_comes_back(node: AskedNode) -> None:
     """Whether the node said it on the way, or only what came of both."""
     first = node.running
     for name, is_said in (('one', True), ('two', False)):
@@ -315,7 +227,7 @@ def test_what_a_person_chose_at_the_same_moment_comes_back(node: Node) -> None:
     assert node.running != first
 
 
-def test_a_roll_back_that_undoes_a_policy_of_which_nothing_was_heard(node: Node) -> None:
+def test_a_roll_back_that_undoes_a_policy_of_which_nothing_was_heard(node: AskedNode) -> None:
     """The node says only what came of both: the policy before, which took over once more."""
     one = node.candidate('one')
     node.releases.swap(one, 0.0)
@@ -336,7 +248,8 @@ def test_a_roll_back_that_undoes_a_policy_of_which_nothing_was_heard(node: Node)
     assert node.releases.held == two.path.name
 
 
-def test_nothing_is_requested_beside_another_or_before_everything_is_heard(node: Node) -> None:
+def test_nothing_is_requested_beside_another_or_before_everything_is_heard(
+        node: AskedNode) -> None:
     """What a person has loaded takes over; after a standstill, the node may run anything."""
     new = node.candidate('new')
     node.releases.stage(new, 0.0)
@@ -351,7 +264,7 @@ def test_nothing_is_requested_beside_another_or_before_everything_is_heard(node:
         assert node.asked[1:] == []
 
 
-def test_a_node_that_is_started_again_with_another_policy_keeps_it(node: Node) -> None:
+def test_a_node_that_is_started_again_with_another_policy_keeps_it(node: AskedNode) -> None:
     """Whoever starts it names the policy."""
     new = node.candidate('new')
     node.releases.swap(new, 0.0)
@@ -364,7 +277,7 @@ def test_a_node_that_is_started_again_with_another_policy_keeps_it(node: Node) -
     assert 'own.onnx was chosen by another' in node.lines[-1]
 
 
-def test_the_shadow_of_a_person_is_not_replaced(node: Node) -> None:
+def test_the_shadow_of_a_person_is_not_replaced(node: AskedNode) -> None:
     """It is said once; when it has gone, the next policy is made."""
     node.shadow = node.file('own')
     node.say()
@@ -381,7 +294,7 @@ def test_the_shadow_of_a_person_is_not_replaced(node: Node) -> None:
 @pytest.mark.parametrize('value', ['text', 5, ['list']])
 def test_a_status_of_something_else_is_ignored(tmp_path: Path, part: str, value: Any) -> None:
     """Anybody can publish on ~/policy."""
-    node = Node(tmp_path)
+    node = AskedNode(tmp_path)
     before = node.changes.status
     node.changes.hear(json.dumps({**before, 'sha256': 'other', part: value}))
     node.releases.poll(0.0)

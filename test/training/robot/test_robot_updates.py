@@ -61,11 +61,11 @@ class Session:
         return found
 
 
-def rows(*lost: int) -> Iterator[tuple[dict[str, Any], bool]]:
-    """Read transitions without an end, of which some come after lost ones."""
+def rows(*lost: int) -> Iterator[tuple[dict[str, Any], int]]:
+    """Read transitions without an end, of which some come after two lost ones."""
     for i in range(len(LEFT)):
         row = {name: getattr(LEFT, name)[i] for name in COLUMNS}
-        yield row | {'terminals': np.float32(0)}, i not in lost
+        yield row | {'terminals': np.float32(0)}, 2 * (i in lost)
 
 
 def test_no_chunk_reaches_across_lost_transitions(tmp_path: Path) -> None:
@@ -73,6 +73,17 @@ def test_no_chunk_reaches_across_lost_transitions(tmp_path: Path) -> None:
     session.buffer.add(**next(rows())[0])
     assert session.updates.catch_up(rows(0, 3), lambda: False) == 8
     assert session.terminals == [1, 0, 0, 1, 0, 0, 0, 0, 1]
+    assert session.saved == 1
+    # They have their numbers all the same, by which the next session finds what it has to learn.
+    assert session.progress.environment_steps == 12
+
+
+@pytest.mark.parametrize('steps', [5, 6])
+def test_as_many_are_lost_as_were_asked_for(tmp_path: Path, steps: int) -> None:
+    session = Session(tmp_path, steps)
+    assert session.updates.catch_up(rows(4), lambda: False) == 4
+    assert session.terminals == [0, 0, 0, 1]
+    assert session.progress.environment_steps == steps
     assert session.saved == 1
 
 

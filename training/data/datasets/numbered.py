@@ -62,6 +62,7 @@ class Data:
     :raises DataError: If there is no file, or one cannot be read or has other fields; or if none
         of several has an episode as long as a chunk.
 
+    :ivar longest: Number of transitions of the longest file that is learned from.
     :ivar notes: What the user is to know of the files, a line each.
     """
 
@@ -98,7 +99,7 @@ class Data:
                     self.statistics, self._description, lengths), before)
             self._leave_out(lengths)
         else:
-            self._whole = first
+            self._whole, self.longest = first, len(first)
 
     def index(self, step: int) -> int:
         """Index of the file for the update after ``step`` updates."""
@@ -142,6 +143,7 @@ class Data:
                 f'{self.files[0].parent}: found no file of more than {horizon} steps with an '
                 f'episode of {horizon}, the length of a chunk; the longest episode has '
                 f'{max(longest for _, longest in lengths)}; use a shorter --horizon')
+        self.longest = max(lengths[i][0] for i in self._usable)
         if left := len(lengths) - len(self._usable):
             names = [file.name for i, file in enumerate(self.files) if i not in self._usable]
             self.notes.append(

@@ -30,13 +30,13 @@ import tempfile
 import numpy as np
 
 from dfp_ros.spec_images import ImageField
+from training.common.free_memory import free_memory
 from training.data.transitions.errors import DataError
 
 # Largest share of the free memory for the frames of one camera.
 _SHARE = 0.25
 # Pictures whose values are counted at a time.
 _BLOCK = 64
-_MEMINFO = Path('/proc/meminfo')
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,15 +54,6 @@ class Frames:
     def __len__(self) -> int:
         """Count the frames."""
         return len(self.pixels)
-
-
-def free_memory() -> int:
-    """Return the bytes of memory that are free, or could be freed at once; 0 if unknown."""
-    try:
-        found = dict(line.split(':') for line in _MEMINFO.read_text().splitlines())
-        return int(found['MemAvailable'].split()[0]) * 1024
-    except (OSError, KeyError, ValueError, IndexError):
-        return 0
 
 
 def make_room(shape: Sequence[int], beside: Path) -> np.ndarray:

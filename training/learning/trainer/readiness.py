@@ -33,8 +33,8 @@ from dfp_ros.core.policy.noise import NoiseStream
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import PolicySpec
 from training.common.disk import require_room
+from training.common.free_memory import free_memory
 from training.config import NO_ENVIRONMENT, TrainConfig
-from training.data.transitions.frames import free_memory
 from training.data.transitions.transitions import COLUMNS, Transitions
 from training.evaluation.environments import EnvironmentFailed
 from training.evaluation.episodes import Act, newest_pictures
@@ -48,7 +48,7 @@ MOMENTS = 2
 ROW, RECORD = 2_000, 300
 # An earlier checkpoint stays until the new one is complete.
 CHECKPOINTS = 2
-# Largest share of the free memory for transitions.
+# Largest share of the free memory and swap space for transitions.
 MEMORY = 0.8
 # Pictures of an online phase for each of its steps, with those after the last of an episode.
 ONCE_MORE = 1.02
@@ -168,23 +168,34 @@ def require_space(agent: Agent, config: TrainConfig, run: Path) -> None:
         + (f', and {frames / 1e6:.0f} MB of pictures' if frames else ''))
 
 
-def require_memory(capacity: int, transitions: Transitions) -> None:
+def require_replay(config: TrainConfig, longest: int, transitions: Transitions) -> None:
     """
-    Check that the memory has room for the transitions of a run, which are written at its start.
+    Check that the replay buffer has room for the data, and the memory for the buffer.
 
-    :param capacity: Number of transitions to make room for.
-    :param transitions: Those that are there, for their size.
-    :raises NotReady: If it has not: the system would end whichever process it likes, such as the
-        policy node of a robot.
+    All of it is written at the start.
+
+    :param config: Settings of the run.
+    :param longest: Number of transitions of the longest data file.
+    :param transitions: Those of a file, for their size.
+    :raises NotReady: If there is no room: the system would end whichever process it likes, such
+        as the policy node of a robot.
     """
+    if 0 < config.replay < longest:
+        raise NotReady(
+            f'replay: found {config.replay}, expected 0, or at least {longest}, the size of the '
+            'data')
+    capacity = config.replay or longest + config.online_steps
+    if config.device != 'cpu' or capacity == longest:
+        return
     needed = 4 * capacity * sum(
         getattr(transitions, name)[0].size for name in COLUMNS)
-    most = MEMORY * free_memory()
+    most = MEMORY * free_memory(swap=True)
     if 0 < most < needed:
         raise NotReady(
             f'memory: found room for {capacity} transitions asked for, which takes '
-            f'{needed / 1e9:.3g} GB, expected at most {most / 1e9:.3g} GB, {MEMORY:.0%} of what '
-            'is free; ask for fewer (--online-steps or --replay; --steps of a learner on a robot)')
+            f'{needed / 1e9:.3g} GB, expected at most {most / 1e9:.3g} GB, {MEMORY:.0%} of the '
+            'memory and swap space that are free; ask for fewer (--online-steps or --replay; '
+            '--steps of a learner on a robot)')
 
 
 def require_chunk(terminals: np.ndarray, horizon: int, where: object) -> None:

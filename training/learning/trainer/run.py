@@ -205,6 +205,9 @@ def prepare(name: str, config: TrainConfig, is_new: bool = True) -> checkpoint.R
     transitions = data.load(0)
     if len(data.files) == 1:
         readiness.require_chunk(transitions.terminals, config.horizon, data.files[0])
+    if not config.corrections:
+        # Not with each file: a run would end in its middle because another program began.
+        readiness.require_replay(config, data.longest, transitions)
     statistics, corrections = data.statistics, load_corrections(config, transitions)
     if corrections is not None:
         readiness.require_chunk(corrections.terminals, config.horizon, 'corrections')
@@ -236,11 +239,9 @@ def fill(
         transitions = sparse(transitions)
         corrections = None if corrections is None else sparse(corrections)
     if corrections is None:
-        room = config.replay or len(transitions) + config.online_steps
-        if config.device == 'cpu' and room > len(transitions):
-            readiness.require_memory(room, transitions)
         return ReplayBuffer(
-            transitions, config.horizon, config.discount, config.device, room, config.balanced,
+            transitions, config.horizon, config.discount, config.device,
+            config.replay or len(transitions) + config.online_steps, config.balanced,
             config.picture_delay)
     buffer = ReplayBuffer(
         transitions, config.horizon, config.discount, config.device,
@@ -254,14 +255,20 @@ def fill(
     return buffer
 
 
-def swap(state: checkpoint.RunState) -> None:
-    """Load the data file that is due at this step into the buffer, if there are several."""
-    due = state.data.index(state.progress.step)
+def swap(state: checkpoint.RunState, step: int | None = None) -> None:
+    """
+    Load the data file that is due into the buffer, if there are several.
+
+    :param state: The run.
+    :param step: Updates before the one that it is due for; None for those so far.
+    """
+    step = state.progress.step if step is None else step
+    due = state.data.index(step)
     if due != state.file:
         # Free the old transitions first: memory holds one file and what reading needs.
         state.buffer.clear()
         state.buffer = fill(
-            state.config, state.data.load(state.progress.step), state.corrections)
+            state.config, state.data.load(step), state.corrections)
         state.file = due
 
 

@@ -36,7 +36,7 @@ from training.data.transitions.transitions import (
 
 torch = pytest.importorskip('torch')
 
-from training.learning.trainer.checkpoint_file import CheckpointError, read  # noqa: E402
+from training.learning.trainer.checkpoint_file import CheckpointError, read, write  # noqa: E402
 from training.learning.trainer.run import prepare, swap, train  # noqa: E402
 from training.presets import PRESETS  # noqa: E402
 from training.robot.run_state import notes_on_data, open_run  # noqa: E402
@@ -356,6 +356,11 @@ def test_learning_on_a_robot_goes_on_with_the_file_of_the_last_update(
     assert set(seen.tolist()) == {last}
     note, = notes_on_data(state)
     assert f'of 3 numbered files, batches are from reach-v0-00{last}.npz alone' in note
+    # After an online phase, too, whose updates all had that file.
+    content = read(saved := tmp_path / 'run' / 'checkpoint.pt')
+    content['progress']['step'] = 28
+    write(saved, content)
+    assert open_run(tmp_path / 'run', tmp_path / 'robot', LearnerSettings())[0].file == last
 
 
 def test_other_files_are_not_resumed_on(folder: Path, tmp_path: Path) -> None:

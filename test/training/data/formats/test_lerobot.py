@@ -236,6 +236,9 @@ def test_a_period_has_some_digits(tmp_path: Path) -> None:
     folder = so100.described(so100.recorded(tmp_path / 'pick', [4, 5]))
     of_own(lambda own: {**own, 'period': 0.0333333})(folder)
     assert read(folder).period == 0.0333333
+    written = replace(drawn([3]), period=0.0166667)
+    write(tmp_path / 'written', written, 'Move')
+    assert read(tmp_path / 'written').period == 0.0166667
 
 
 def require_so100(data: Transitions, folder: Path) -> None:

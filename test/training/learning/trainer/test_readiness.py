@@ -33,6 +33,7 @@ import pytest
 torch = pytest.importorskip('torch')
 
 from testing.learning.scenes import of_scene  # noqa: E402
+from testing.learning.small_runs import small  # noqa: E402
 from testing.learning.transitions import drawn  # noqa: E402
 from training.common import disk  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
@@ -42,7 +43,7 @@ from training.learning.agents.agent import Agent  # noqa: E402
 from training.learning.trainer import readiness, session  # noqa: E402
 from training.learning.trainer.checkpoint_file import read  # noqa: E402
 from training.learning.trainer.log import read_rows  # noqa: E402
-from training.learning.trainer.run import fill, train  # noqa: E402
+from training.learning.trainer.run import prepare, swap, train  # noqa: E402
 from training.learning.trainer.session import TrainingError  # noqa: E402
 from training.train import main  # noqa: E402
 
@@ -177,12 +178,36 @@ def test_episodes_shorter_than_a_chunk_are_refused(config: TrainConfig, tmp_path
 
 @pytest.mark.parametrize('absurd', [{'replay': 10**12}, {'online_steps': 10**12}])
 def test_room_for_more_transitions_than_the_memory_has_is_refused(
-        absurd: dict[str, int]) -> None:
+        absurd: dict[str, int], tmp_path: Path) -> None:
     """All of it is written at the start, and the system would end some other process."""
-    config = TrainConfig(environment='none', online_start=0, **absurd)
+    stored.save(tmp_path / 'data.npz', drawn([20, 20]))
+    config = small(tmp_path / 'data.npz', online_start=0)
     with pytest.raises(readiness.NotReady, match=r'memory: found room for 1000000\d+ transitions'):
-        fill(config, drawn([20, 20]))
-    assert len(fill(replace(config, replay=41, online_steps=1), drawn([20, 20]))) == 40
+        prepare('run', replace(config, **absurd))
+    for changes in ({'replay': 41, 'online_steps': 1}, {'replay': 40}):
+        assert len(prepare('run', replace(config, **changes)).buffer) == 40
+
+
+def test_a_run_that_has_begun_is_not_ended_by_what_others_take(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the next one of numbered files, after any number of updates; the longest counts."""
+    for i, length in enumerate((20, 50, 30)):
+        stored.save(tmp_path / f'many-{i:03d}.npz', drawn([length], seed=i))
+    free = tmp_path / 'meminfo'
+    monkeypatch.setattr('training.common.free_memory._MEMINFO', free)
+    free.write_text('MemAvailable: 4 kB\n')
+    config = small(tmp_path / 'many', online_start=0, online_steps=10, swap_every=1)
+    state, found = prepare('run', config), []
+    free.write_text('MemAvailable: 3 kB\n')
+    with pytest.raises(readiness.NotReady, match='memory: found room for 60 transitions'):
+        prepare('run', config)
+    for step in range(3):
+        state.progress.step = step
+        swap(state)
+        found.append(state.buffer.capacity)
+    assert sorted(found) == [30, 40, 60]
+    with pytest.raises(readiness.NotReady, match='replay: found 49, expected 0, or at least 50'):
+        prepare('run', replace(config, replay=49))
 
 
 def test_what_is_tried_changes_nothing_that_is_learned(

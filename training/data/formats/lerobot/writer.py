@@ -37,12 +37,10 @@ from training.data.formats.lerobot import description, layout
 from training.data.formats.lerobot.picture_writer import Files, PictureWriter, Videos
 from training.data.formats.lerobot.statistics import measure, NAMES
 from training.data.transitions.frames import require_whole
-from training.data.transitions.transitions import DataError, Transitions
+from training.data.transitions.transitions import DataError, SAME_PERIOD, Transitions
 
 # Episodes per row group of the list of episodes.
 _BUFFER = 100
-# Relative tolerance of a whole number of frames per second.
-_WHOLE = 1e-6
 # LeRobot's names of types, and Arrow's.
 _KINDS = {
     'float32': pa.float32(), 'float64': pa.float64(), 'int64': pa.int64(), 'bool': pa.bool_()}
@@ -69,7 +67,7 @@ def write(
             f'{folder}: task: found {quoted(task)}, expected what the robot does, in a line of '
             'printable words; name it with --task')
     rate = round(1 / data.period)
-    if rate < 1 or abs(rate * data.period - 1) > _WHOLE:
+    if rate < 1 or abs(rate * data.period - 1) > SAME_PERIOD:
         raise DataError(
             f'{folder}: period: found {data.period:g} s, which is {1 / data.period:g} frames per '
             "second, expected a whole number, as LeRobot's fps is; convert the recordings with "
