@@ -173,7 +173,7 @@ define bench
 	python -m bench.performance --results $(1) $(3)
 endef
 
-learn: build ## a weak policy learns on the simulated arm over ROS 2 for 15 minutes (collects and clones first)
+learn: build ## a weak policy learns on the simulated arm over ROS 2 for 15 minutes (collects data first)
 	@$(ENTER); python -m training.learn_demo --out $(LEARN) $(SET); \
 	python -m bench.side_by_side $(LEARN)/before.onnx $(LEARN)/after.onnx \
 	  --titles before after --episodes 50 --out $(LEARN)/before_after.gif

@@ -62,10 +62,11 @@ setup(
     ],
     python_requires='>=3.10',
     install_requires=['numpy', 'onnxruntime', 'pillow', 'pyyaml', 'rosbags', 'setuptools'],
+    # Not rerun-sdk: it asks for NumPy 2, with which messages of ROS 2 Jazzy and older do not work
+    # (docs/view.md).
     extras_require={
         'adopt': ['onnx'], 'signatures': ['cryptography'],
-        'simulation': ['imageio', 'mujoco', 'ogbench'], 'test': ['pytest'],
-        'view': ['rerun-sdk', 'rich']},
+        'simulation': ['imageio', 'mujoco', 'ogbench'], 'test': ['pytest'], 'view': ['rich']},
     zip_safe=True,
     author='The dfp_ros authors',
     # Issues are the contact: nobody reads mail at the address of package.xml.

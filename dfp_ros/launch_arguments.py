@@ -51,7 +51,10 @@ class LaunchError(ValueError):
 
 def given(context: LaunchContext, arguments: Sequence[tuple[str, type]]) -> dict[str, object]:
     """
-    Collect the given arguments; omitted ones keep the node's defaults.
+    Collect the given arguments; omitted ones keep the node's values.
+
+    An empty one counts as omitted: launch files that include another one pass on their own
+    arguments, given or not. So none clears a value of the parameter file.
 
     :param arguments: Name and type of each.
     :raises ValueError: If a value is not of its type.

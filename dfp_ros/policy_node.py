@@ -82,6 +82,7 @@ from dfp_ros.node.ros.urdf_topic import with_urdf
 from dfp_ros.node.swap.fallback import Fallback
 from dfp_ros.node.swap.parameter_changes import ParameterChanges
 from dfp_ros.node.swap.policy_swapper import PolicySwapper
+from dfp_ros.node.swap.preflight_gate import PreflightGate
 from dfp_ros.tools.preflight.subject import require_preflight
 
 
@@ -116,6 +117,7 @@ class PolicyNode(GuardedNode):
         self._commander_monitor: CommanderMonitor | None = None
         self._urdf_monitor: UrdfMonitor | None = None
         self._parts: list[Any] = []
+        self._gate: PreflightGate | None = None
         # Loader processes.
         self._files = NodeFiles(self)
         self._changes = ParameterChanges(self, self._files)
@@ -148,9 +150,10 @@ class PolicyNode(GuardedNode):
         assert self._commander_monitor is not None
         assert self._clock_monitor is not None
         assert self._urdf_monitor is not None
+        assert self._gate is not None
         with self._changes.during('activating'):
             try:
-                require_preflight(self._ticker.loop, self._files.read)
+                self._gate.admit(self._ticker.loop)
                 self._commander_monitor.require_sole()
                 self._realtime.acquire_or_warn(
                     self._ticker.loop.settings.realtime, self.get_logger())
@@ -328,7 +331,10 @@ class PolicyNode(GuardedNode):
         worker = BackgroundWorker(self, lambda: ticker.is_timed, self._files.longest)
         ticker.listeners.append(IdleWork(worker, reader))
         status = add(PolicyStatus(self, loop.robot.sha256, worker.wait_for_tick))
-        swapper = self._swapper = add(PolicySwapper(self, ticker, status, worker, self._files))
+        gate = self._gate = PreflightGate(
+            lambda loop: require_preflight(loop, self._files.read))
+        swapper = self._swapper = add(PolicySwapper(
+            self, ticker, status, worker, self._files, gate))
         self._changes.apply_to(ticker, swapper)
         if shadow is not None:
             swapper.take_shadow(shadow)

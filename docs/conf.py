@@ -33,6 +33,7 @@ DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 #: Pages from outside of this folder, copied when the site is built; git ignores the copies.
 COPIES = DOCS / 'project'
+COPIED = ('CODE_OF_CONDUCT.md', 'CONTRIBUTING.md', 'QUALITY_DECLARATION.md', 'SECURITY.md')
 
 project = 'dfp_ros'
 author = 'The dfp_ros authors'
@@ -103,8 +104,10 @@ def copy_pages() -> None:
     """Copy pages of the project, with links that fit the site."""
     shutil.rmtree(COPIES, ignore_errors=True)
     (COPIES / 'models').mkdir(parents=True)
-    for name in ('CONTRIBUTING.md', 'SECURITY.md'):
-        text = re.sub(r'\]\(docs/', '](../', (ROOT / name).read_text())
+    for name in COPIED:
+        text = (ROOT / name).read_text().replace('](docs/', '](../')
+        for other in COPIED:
+            text = text.replace(f']({other})', f']({other.lower()})')
         (COPIES / name.lower()).write_text(text)
     shutil.copy(ROOT / 'CHANGELOG.rst', COPIES / 'changelog.rst')
     for path in (ROOT / 'models').glob('*.md'):
@@ -119,7 +122,7 @@ def read(app: Sphinx, name: str, source: list[str]) -> None:
     source[0] = re.sub(r'\[[\w./-]+\.md\]\(', '[](', source[0])
     if '/' not in name:
         source[0] = re.sub(
-            r'\]\(\.\./(models/|CONTRIBUTING|SECURITY|CHANGELOG)',
+            rf'\]\(\.\./(models/|CHANGELOG|{"|".join(name[:-3] for name in COPIED)})',
             lambda link: f'](project/{link[1].lower()}', source[0])
 
 

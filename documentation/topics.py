@@ -91,7 +91,8 @@ NAMES: dict[tuple[str, str], tuple[Entry, ...]] = {
         POLICY, '~/decision', 'Record of one control step; with `publish_decisions`. Its layout '
         'has the names of the parts.'),),
     ('dfp_ros/node/reporting/diagnostics_publisher.py', "'/diagnostics'"): (Entry(
-        POLICY, '/diagnostics', 'One status for each concern, with levels, once a second.'),),
+        POLICY, '/diagnostics', 'One status for each concern, with levels, once a second '
+        '(`diagnostics.interval`).'),),
     ('dfp_ros/node/reporting/policy_status.py', "'~/policy'"): (Entry(
         POLICY, '~/policy', 'Running policy, settings and robot description as JSON, latched.'),),
     ('dfp_ros/node/reporting/statistics_publisher.py', "'~/statistics'"): (Entry(

@@ -16,8 +16,9 @@ Launch file of the policy node, for any robot with a description file.
 
 ``ros2 launch dfp_ros policy.launch.py policy:=cube_single robot:=ur5e_cube``
 
-Every parameter of the node is an argument (``--show-args`` lists them); without it, the value of
-the parameter file is used. two_robots.launch.py includes it for several nodes.
+Every parameter of the node is an argument (``--show-args`` lists them); without it, or with an
+empty one, the value of the parameter file is used. two_robots.launch.py includes it for several
+nodes.
 """
 
 from launch import Action, LaunchContext, LaunchDescription

@@ -9,5 +9,8 @@ actionlint
 zizmor --offline --quiet .github/workflows
 check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml \
+  .github/ISSUE_TEMPLATE/feature.yml
+check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 hadolint Dockerfile

@@ -80,6 +80,11 @@ class Unit:
     seconds: int = 0
 
     @property
+    def turn(self) -> float:
+        """Size of a full turn in it, or in its power of the second; infinite for no angle."""
+        return _TURN / self.size if self.measures == ANGLE else math.inf
+
+    @property
     def is_position(self) -> bool:
         """Whether it is an angle or a length."""
         return self.measures in (ANGLE, LENGTH) and self.seconds == 0

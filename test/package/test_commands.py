@@ -20,6 +20,7 @@ import os
 from pathlib import Path
 import subprocess
 import sys
+import sysconfig
 
 import pytest
 
@@ -27,6 +28,7 @@ from testing import ROOT
 
 pytest.importorskip('rclpy')
 
+from dfp_ros.node.process.missing_package import remedy
 from dfp_ros.node.ros.domain import free_domain
 
 COMMANDS = (
@@ -100,13 +102,13 @@ def test_refuses_unknown_arguments(
     assert 'Traceback' not in output
 
 
-@pytest.mark.parametrize(('command', 'package', 'remedy'), [
+@pytest.mark.parametrize(('command', 'package', 'said'), [
     ('policy_node', 'onnxruntime', 'apt install python3-onnxruntime'),
     ('recorder', 'rosbags', 'pip install rosbags'),
     ('sim_node', 'mujoco', 'pip install gymnasium imageio mujoco ogbench pillow'),
     ('describe', 'rclpy', 'it comes with ROS 2: source its setup file first')])
 def test_a_missing_package_is_named_with_its_remedy(
-        command: str, package: str, remedy: str) -> None:
+        command: str, package: str, said: str) -> None:
     """package.xml has those of the node alone, and not even ONNX Runtime."""
     program = (
         f'import sys; sys.modules[{package!r}] = None; from dfp_ros.commands import {command}; '
@@ -118,8 +120,21 @@ def test_a_missing_package_is_named_with_its_remedy(
     assert done.returncode == 1
     assert f'cannot start: found no Python package {package!r} in {sys.executable}; ' in (
         done.stderr)
-    assert remedy in done.stderr
+    assert said in done.stderr
     assert 'Traceback' not in done.stderr
+
+
+def test_a_python_that_pip_leaves_alone_needs_an_environment(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ubuntu 24.04 and later mark the system's Python (PEP 668), so that pip refuses it."""
+    monkeypatch.setattr(sysconfig, 'get_path', lambda name: str(tmp_path))
+    monkeypatch.setattr(sys, 'prefix', sys.base_prefix)
+    assert remedy('onnxruntime').endswith('python3-onnxruntime')
+    (tmp_path / 'EXTERNALLY-MANAGED').touch()
+    assert '-m venv --system-site-packages' in remedy('onnxruntime')
+    assert 'venv' not in remedy('rclpy'), 'it comes with ROS 2'
+    monkeypatch.setattr(sys, 'prefix', str(tmp_path))
+    assert 'venv' not in remedy('onnxruntime'), 'in a virtual environment already'
 
 
 @pytest.mark.parametrize('environment', [

@@ -26,8 +26,7 @@ from testing import ROOT
 from training.presets import PRESETS
 
 PAGES = sorted([
-    ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *ROOT.glob('docs/*.md'),
-    *ROOT.glob('models/*.md')])
+    *ROOT.glob('*.md'), *ROOT.glob('docs/*.md'), *ROOT.glob('models/*.md')])
 #: Written from the code, with placeholders in their commands.
 GENERATED = sorted(ROOT.glob('docs/reference/*.md'))
 STARTS = r'(?:\$ )?((?:ros2|python|torchrun|make)\b'
@@ -195,6 +194,21 @@ def test_blocks_of_commands_have_no_output(page: Path) -> None:
             continue
         for line in filter(None, map(str.strip, lines)):
             assert re.match(r'(?:\$ )?(?:\. |# |[a-z][\w.-]*(?: |$))', line), line
+
+
+def test_targets_of_make_that_files_name_are_there() -> None:
+    """Comments, messages and lists of packages name a command of make in backquotes."""
+    targets = set(re.findall(r'^([a-z-]+):', read(ROOT / 'Makefile'), re.MULTILINE))
+    texts = [ROOT / name for name in ('Makefile', 'Dockerfile', 'pyproject.toml', 'pixi.toml')]
+    for folder in ('env', 'dfp_ros', 'training', 'bench', 'testing', 'launch', 'documentation'):
+        texts += [
+            path for path in (ROOT / folder).rglob('*')
+            if path.suffix in ('.py', '.txt', '.toml', '.sh', '.bash', '.xml')]
+    named = {
+        (word, str(path.relative_to(ROOT))) for path in texts
+        for word in re.findall(r'`make ([a-z-]+)', read(path))}
+    assert len(named) > 15, 'else this test could not fail'
+    assert {each for each in named if each[0] not in targets} == set()
 
 
 def test_latched_topics_are_echoed_reliably() -> None:

@@ -49,6 +49,23 @@ def test_versions_agree() -> None:
     assert asked.stdout.split()[-1] == said['package.xml']
 
 
+def test_dates_agree() -> None:
+    """The citation has the day of the newest version of the change log."""
+    log, citation = ((ROOT / name).read_text(encoding='utf-8') for name in (
+        'CHANGELOG.rst', 'CITATION.cff'))
+    newest = re.search(r'\n\d+\.\d+\.\d+ \((\d{4}-\d{2}-\d{2})\)\n-', log)
+    assert newest is not None
+    assert re.search(r"\ndate-released: '(.+)'", citation)[1] == newest[1]  # type: ignore[index]
+
+
+def test_no_extra_of_the_wheel_replaces_numpy() -> None:
+    """Messages of ROS 2 Jazzy and older are built for NumPy 1; what asks for 2 is no extra."""
+    extras = re.search(r'extras_require=({.*?})', (ROOT / 'setup.py').read_text(), re.DOTALL)
+    assert extras is not None
+    assert 'ogbench' in extras[1], 'else this test could not fail'
+    assert 'rerun' not in extras[1]
+
+
 @pytest.mark.parametrize('name', PACKAGES)
 def test_package_xml(name: str) -> None:
     """The parser of ROS takes it, without a warning."""

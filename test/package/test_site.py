@@ -32,6 +32,8 @@ COPIED = {
     **{f'project/models/{path.stem}': f'../models/{path.name}'
        for path in ROOT.glob('models/*.md')},
     'project/contributing': '../CONTRIBUTING.md', 'project/security': '../SECURITY.md',
+    'project/code_of_conduct': '../CODE_OF_CONDUCT.md',
+    'project/quality_declaration': '../QUALITY_DECLARATION.md',
     'project/changelog': '../CHANGELOG.rst'}
 
 

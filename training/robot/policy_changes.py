@@ -70,6 +70,7 @@ class _Change:
     deadline: float
     refusal: Any
     starts: int
+    since: Any
 
 
 class PolicyChanges:
@@ -128,14 +129,20 @@ class PolicyChanges:
         # After a swap there is a previous policy.
         if not found.get('previous') and found.get('since') != before.get('since'):
             self.starts += 1
-        elif before and found['sha256'] != before['sha256']:
+        elif before and found.get('since') != before.get('since'):
             self._note_others(before['sha256'])
 
     def _note_others(self, before: str) -> None:
-        """Note whether the policy that runs was not requested here, or replaced such a one."""
+        """
+        Note whether the policy that runs was not requested here, or replaced such a one.
+
+        It may be the one before again, if a policy took over in between and was rolled back.
+        """
         change, status = self._change, self.status
         ours = {self._late, change.sha256 if change and change.kind != 'shadow' else ''}
         previous = status.get('previous') or {}
+        if self.running == self._late:
+            self._late = ''
         if self.running not in ours:
             self.chosen = Chosen(self.running, str(status.get('path', '')))
         elif previous.get('sha256') != before:
@@ -158,7 +165,7 @@ class PolicyChanges:
             self._link.set_parameter(kind, value))
         self._change = _Change(
             kind, sha256, value, answer, now + _PATIENCE, self.status.get('last_refusal'),
-            self.starts)
+            self.starts, self.status.get('since'))
 
     def poll(self, now: float) -> Outcome | None:
         """
@@ -184,6 +191,11 @@ class PolicyChanges:
             return printable(change.answer.problem, TEXT)
         place = self.status.get('shadow') or {} if change.kind == 'shadow' else self.status
         if change.answer.problem == '' and place.get('sha256') == change.sha256:
+            return ''
+        replaced = (self.status.get('previous') or {}).get('sha256')
+        if change.kind != 'shadow' and replaced == change.sha256 and (
+                self.status.get('since') != change.since):
+            # It was done, and another had the policy replaced before the node could say so.
             return ''
         refusal = self.status.get('last_refusal')
         if refusal and refusal != change.refusal and refusal.get('policy') == change.value:

@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import copy
 import math
 
@@ -28,6 +29,10 @@ from dfp_ros.core.description.commands import Stop
 from dfp_ros.core.rotations import nearest_form
 from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.text.numbers import shown
+from dfp_ros.core.turns import turns_left_out
+
+# How far past an end of its range a joint may be pushed, in turns.
+_PAST = 0.1
 
 
 class CommandLimiter:
@@ -65,9 +70,12 @@ class CommandLimiter:
         self._starts = [
             (i, position_low[i] - margin[i], position_high[i] + margin[i])
             for i, _ in self._positions]
+        turns, zeros = (
+            np.broadcast_to(each, shape).tolist() for each in (limits.turn, limits.turn_zero))
+        # With the range that a joint can be in, if it was pushed past an end of its own.
         self._turns = [
-            (i, turn) for i, turn in enumerate(np.broadcast_to(limits.turn, shape).tolist())
-            if math.isfinite(turn)]
+            (i, turn, zeros[i], position_low[i] - _PAST * turn, position_high[i] + _PAST * turn)
+            for i, turn in enumerate(turns) if math.isfinite(turn)]
         #: Why commands could not start from the measured position; empty if they could.
         self.start_fault = ''
         self._velocities = [
@@ -75,6 +83,8 @@ class CommandLimiter:
                 self._low[i], self._high[i], acceleration[i], position_low[i], position_high[i],
                 stop is Stop.RAMP, seconds))
             for i, stop in enumerate(stops) if stop.kind == 'velocity']
+        #: Whether the ages of measured positions matter.
+        self.needs_ages = any(velocity.has_wall for _, velocity in self._velocities)
         self._share_each_tick = min(1.0, seconds / ramp_in) if ramp_in > 0 else 1.0
         self._unknown = [math.nan] * shape[0]
         self.reset()
@@ -96,9 +106,16 @@ class CommandLimiter:
         for (_, velocity), (_, before) in zip(self._velocities, other._velocities, strict=True):
             velocity.transfer_from(before)
 
+    def go_on_from(self, other: CommandLimiter) -> None:
+        """Continue from the last command of a copy; turns were measured here meanwhile."""
+        places = self._places
+        self.transfer_from(other)
+        self._places = places
+
     def limit(
             self, asked: Vector, measured: Vector | None = None, speed: float = 1.0,
-            anchor: Vector | None = None) -> tuple[Vector | None, Reason]:
+            anchor: Vector | None = None, ages: Sequence[float] | None = None,
+    ) -> tuple[Vector | None, Reason]:
         """
         Limit one command.
 
@@ -107,6 +124,8 @@ class CommandLimiter:
         :param speed: Fraction of the velocity limits, in (0, 1].
         :param anchor: Position that relative commands are relative to, shape (act_dim,), NaN if
             unknown; None for the measured one.
+        :param ages: How long ago each position was measured in s, act_dim of them; None for a tick
+            at most.
         :return: The command to send, and the reasons for a difference. None if positions have no
             feedback to start from, or one that is no place of the robot: nothing may be sent.
         """
@@ -134,7 +153,7 @@ class CommandLimiter:
         for i, position in self._positions:
             sent[i] = position.move(wanted[i], share)
         for i, velocity in self._velocities:
-            sent[i] = velocity.move(wanted[i], here[i], share)
+            sent[i] = velocity.move(wanted[i], here[i], share, 0.0 if ages is None else ages[i])
         if self._differ(wanted, sent):
             reason |= Reason.LIMITED
         self._sent = sent
@@ -148,28 +167,28 @@ class CommandLimiter:
         relative to the measured position would otherwise lead through a whole turn backwards.
 
         :param measured: Position feedback, shape (act_dim,), NaN if unknown; call this for each.
-        :return: The feedback, continued from the one at the first command.
+        :return: The feedback, continued from the one at the first command. A reset begins anew, so
+            that all that follows one depends on nothing before it.
         """
         if measured is None or not self._turns:
             return measured
         unwrapped = measured.copy()
-        for i, turn in self._turns:
+        for i, turn, zero, low, high in self._turns:
             place, before = float(measured[i]), self._places.get(i)
             if not math.isfinite(place):
                 continue
             added = 0.0
             if before is not None and self._sent is not None:
-                count = round((before[0] - place) / turn)
                 # By several turns at once, a driver that counts them has begun anew.
-                added = before[1] + turn * count if abs(count) <= 1 else 0.0
+                added = before[1] + turn * turns_left_out(
+                    before[0] - zero, place - zero, turn) if (
+                        abs(before[0] - place) <= 1.5 * turn) else 0.0
+                if not low <= place + added <= high and low <= place <= high:
+                    # It was put elsewhere meanwhile, as by the reset of a simulation.
+                    added = 0.0
             self._places[i] = place, added
             unwrapped[i] += added
         return unwrapped
-
-    @property
-    def added(self) -> dict[int, float]:
-        """Return what :meth:`unwrap` added last, by index, for joints without end."""
-        return {i: added for i, (_, added) in self._places.items()}
 
     @property
     def last(self) -> list[float] | None:
@@ -189,7 +208,9 @@ class CommandLimiter:
             0.0 if not is_relative else before if math.isnan(position) else position
             for position, before, is_relative in zip(here, last, self._relative, strict=True)]
 
-    def steer(self, asked: Vector, measured: Vector | None = None) -> tuple[Vector | None, Reason]:
+    def steer(
+            self, asked: Vector, measured: Vector | None = None,
+            ages: Sequence[float] | None = None) -> tuple[Vector | None, Reason]:
         """
         Limit a command for some of the outputs, and bring the others to rest.
 
@@ -199,6 +220,7 @@ class CommandLimiter:
             command has no place to move on from, and infinite for those whose command needs a
             feedback that is missing.
         :param measured: As for :meth:`limit`.
+        :param ages: As for :meth:`limit`.
         :return: As for :meth:`limit`; also None if an output has nothing to keep, or to move on
             from.
         """
@@ -246,8 +268,9 @@ class CommandLimiter:
         for i, position in self._positions:
             sent[i] = position.move(wanted[i], share) if is_asked[i] else position.brake()
         for i, velocity in self._velocities:
-            sent[i] = velocity.move(wanted[i], here[i], share) if is_asked[i] else (
-                velocity.stop(ramp=True))
+            sent[i] = velocity.move(
+                wanted[i], here[i], share, 0.0 if ages is None else ages[i],
+            ) if is_asked[i] else velocity.stop(ramp=True)
         for i, is_commanded in enumerate(is_asked):
             if not is_commanded:
                 wanted[i] = sent[i]
@@ -300,8 +323,7 @@ class CommandLimiter:
         for _, position in self._positions:
             position.stay()
         for i, velocity in self._velocities:
-            velocity.start()
-            sent[i] = 0.0
+            sent[i] = velocity.halt()
         self._sent = sent
         return np.array(sent)
 
@@ -334,7 +356,7 @@ class CommandLimiter:
         made = copy.copy(self)
         made._places = self._places.copy()
         made._positions = [(i, copy.copy(position)) for i, position in self._positions]
-        made._velocities = [(i, copy.copy(velocity)) for i, velocity in self._velocities]
+        made._velocities = [(i, velocity.copy()) for i, velocity in self._velocities]
         return made
 
     def _start(self, here: list[float]) -> bool:

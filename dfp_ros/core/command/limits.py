@@ -39,8 +39,10 @@ class Limits:
     :param start_margin: How far outside of these a measured position is no place to start from,
         shape (act_dim,).
     :param relative: Whether a position is relative to the measured one, shape (act_dim,).
-    :param turn: Size of a full turn of an angle that turns without end, shape (act_dim,); infinite
-        for any other number.
+    :param turn: Size of a full turn of a measured angle, which its reading may leave out, shape
+        (act_dim,); infinite for any other number.
+    :param turn_zero: What is measured at a reading of 0, if an offset calibrates it, shape
+        (act_dim,).
     :param rotations: Slices of the numbers that are rotations, and their representations.
     """
 
@@ -55,3 +57,4 @@ class Limits:
     relative: Flags | bool = False
     rotations: tuple[tuple[slice, str], ...] = ()
     turn: Vector | float = math.inf
+    turn_zero: Vector | float = 0.0

@@ -42,6 +42,8 @@ from dfp_ros.core.text.printable import quoted
 from dfp_ros.core.units import ANGLE, LENGTH, read_unit
 from dfp_ros.spec import PolicySpec
 
+# Widest range, in turns, in which a reading without turns says where a joint is.
+_WIDEST = 1.01
 # A range and its origin.
 _Range = tuple[str, Vector, Vector]
 
@@ -75,7 +77,7 @@ def make_limits(
     velocity, acceleration = np.full(size, UNBOUNDED), np.full(size, UNBOUNDED)
     position_low, position_high = np.full(size, -UNBOUNDED), np.full(size, UNBOUNDED)
     relative, margin = np.zeros(size, np.bool_), np.full(size, math.inf)
-    stops, turn = [Stop.KEEP] * size, np.full(size, math.inf)
+    stops, turn, zero = [Stop.KEEP] * size, np.full(size, math.inf), np.zeros(size)
     rotations: list[tuple[slice, str]] = []
     slices = spec.action_slices
     for topic in robot.commands:
@@ -106,16 +108,26 @@ def make_limits(
                     + [(source, lowest, highest)])
                 lowest, highest = low[where], high[where]
             position_low[where], position_high[where] = lowest, highest
+            if not entry.rotation and (entry.relative or (
+                    stop.kind == 'velocity' and entry.limits.position is not None)):
+                # Of others, the measured position counts at the start only, or not at all.
+                turn[where] = _turn(entry, lowest, highest)
+                if entry.measured is not None:
+                    zero[where] = np.multiply(entry.measured.offset, entry.measured.scale)
             if stop.kind == 'position' and not entry.rotation:
                 unit = read_unit(entry.unit)
                 margin[where] = [
                     start_margin(unit, width) for width in (highest - lowest).tolist()]
-                if unit.measures == ANGLE:
-                    is_endless = (lowest <= -UNBOUNDED) & (highest >= UNBOUNDED)
-                    turn[where] = np.where(is_endless, 2 * math.pi / unit.size, math.inf)
     return Limits(
         low, high, tuple(stops), velocity, acceleration, position_low, position_high, margin,
-        relative, tuple(rotations), turn)
+        relative, tuple(rotations), turn, zero)
+
+
+def _turn(entry: CommandEntry, lowest: Vector, highest: Vector) -> Vector:
+    """Return the turns that a reading may leave out: none in a range of more than a turn."""
+    turn = read_unit(entry.unit).turn
+    is_endless = (lowest <= -UNBOUNDED) & (highest >= UNBOUNDED)
+    return np.where(is_endless | (highest - lowest <= _WIDEST * turn), turn, math.inf)
 
 
 def find_positions(robot: RobotDescription, spec: PolicySpec) -> NDArray[np.bool_]:

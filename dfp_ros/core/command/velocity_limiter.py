@@ -19,6 +19,8 @@ It handles one number at a time, like :mod:`dfp_ros.core.command.position_limite
 
 from __future__ import annotations
 
+from collections import deque
+import copy
 import math
 
 from dfp_ros.core.arrays import bounded, UNBOUNDED
@@ -26,6 +28,8 @@ from dfp_ros.core.command.braking import braking_speed
 
 # Relative rounding error of sums of steps.
 _ROUNDING = 1e-9
+# Commands that are remembered for feedback that is older than a tick.
+_MOST = 1000
 
 
 class VelocityLimiter:
@@ -39,6 +43,8 @@ class VelocityLimiter:
     :param wall_high: Upper position limit.
     :param ramps: Whether it stops by a ramp; else by zero at once.
     :param tick: Time between two commands in s.
+
+    :ivar has_wall: Whether there is a position limit.
     """
 
     def __init__(
@@ -50,15 +56,28 @@ class VelocityLimiter:
         self._acceleration = acceleration
         self._wall_low = wall_low
         self._wall_high = wall_high
-        self._has_wall = wall_low > -UNBOUNDED or wall_high < UNBOUNDED
+        self.has_wall = wall_low > -UNBOUNDED or wall_high < UNBOUNDED
         self._ramps = ramps
         self.tick = tick
         #: The last command.
         self.velocity = 0.0
+        # Those before it, with the lengths of their ticks, if there is a position limit.
+        self._before: deque[tuple[float, float]] = deque(maxlen=_MOST)
 
     def start(self) -> None:
         """Start at rest."""
         self.velocity = 0.0
+        self._before.clear()
+
+    def halt(self) -> float:
+        """Come to rest at once."""
+        return self._set(0.0)
+
+    def copy(self) -> VelocityLimiter:
+        """Make an independent limiter with the same state."""
+        made = copy.copy(self)
+        made._before = self._before.copy()
+        return made
 
     @property
     def is_fast(self) -> bool:
@@ -68,9 +87,9 @@ class VelocityLimiter:
 
     def transfer_from(self, other: VelocityLimiter) -> None:
         """Continue from the last command of another."""
-        self.velocity = other.velocity
+        self.velocity, self._before = other.velocity, other._before.copy()
 
-    def move(self, asked: float, position: float, share: float) -> float:
+    def move(self, asked: float, position: float, share: float, age: float = 0.0) -> float:
         """
         Compute the next velocity.
 
@@ -78,11 +97,13 @@ class VelocityLimiter:
         :param position: Measured position, NaN if unknown: towards a position limit at an unknown
             distance, it brakes.
         :param share: Fraction of the bounds that may be used, in (0, 1].
+        :param age: How long ago the position was measured in s; a tick or less counts as one.
         """
         lowest, highest = self._low * share, self._high * share
-        if self._has_wall:
-            lowest = max(lowest, -self._to_wall(position - self._wall_low, -self.velocity))
-            highest = min(highest, self._to_wall(self._wall_high - position, self.velocity))
+        if self.has_wall:
+            moved = self._moved(age)
+            lowest = max(lowest, -self._to_wall(position - self._wall_low, -moved))
+            highest = min(highest, self._to_wall(self._wall_high - position, moved))
         return self._send(bounded(asked, lowest, highest))
 
     def stop(self, ramp: bool) -> float:
@@ -91,23 +112,37 @@ class VelocityLimiter:
 
         :param ramp: Slow down as the acceleration allows, even if its stop is zero at once.
         """
-        slower = self._send(0.0)
-        self.velocity = slower if self._ramps or ramp else 0.0
-        return self.velocity
+        return self._send(0.0) if self._ramps or ramp else self.halt()
 
-    def _to_wall(self, gap: float, velocity: float) -> float:
+    def _moved(self, age: float) -> float:
+        """Sum up the motion of the last command, and of those since the feedback."""
+        moved, left = self.velocity * self.tick, age - self.tick
+        for velocity, tick in reversed(self._before):
+            if left <= _ROUNDING:
+                break
+            moved, left = moved + velocity * tick, left - tick
+        return moved
+
+    def _to_wall(self, gap: float, moved: float) -> float:
         """
         Compute the largest velocity towards a position limit.
 
-        The feedback is from before the last command, whose motion is added.
+        :param gap: Distance of the feedback from it.
+        :param moved: Motion towards it since then.
         """
         if math.isnan(gap):
             return 0.0
-        gap -= max(velocity, 0) * self.tick
+        gap -= max(moved, 0)
         return braking_speed(max(gap, 0), self._acceleration, self.tick)
 
     def _send(self, velocity: float) -> float:
         """Change towards a velocity as far as the acceleration allows."""
         reach = self._acceleration * self.tick
-        self.velocity = bounded(velocity, self.velocity - reach, self.velocity + reach)
-        return self.velocity
+        return self._set(bounded(velocity, self.velocity - reach, self.velocity + reach))
+
+    def _set(self, velocity: float) -> float:
+        """Note a command."""
+        if self.has_wall:
+            self._before.append((self.velocity, self.tick))
+        self.velocity = velocity
+        return velocity

@@ -16,7 +16,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 import math
 
 import numpy as np
@@ -66,6 +66,8 @@ class Controller:
         unknown; None if no command needs it.
     :param ahead: Whether the commands after the next are computed.
     :param person: Reads the commands of a person who takes over; None if nobody can.
+    :param ages: Measures how old the position feedback is, at a time in ns, in s, act_dim numbers;
+        None for a tick at most.
     :raises SpecMismatch: If policy and robot do not fit.
 
     :ivar planner: Plans with the policy.
@@ -81,7 +83,8 @@ class Controller:
             limiter: CommandLimiter, settings: SafetySettings | None = None,
             tick: int | None = None,
             measure: Callable[[Mapping[str, Sample]], NDArray[np.float64]] | None = None,
-            ahead: bool = False, person: Person | None = None) -> None:
+            ahead: bool = False, person: Person | None = None,
+            ages: Callable[[Mapping[str, Sample], int], Sequence[float]] | None = None) -> None:
         """Check that policy and robot fit, and wait for the first observation."""
         require_fit(spec, robot)
         settings = SafetySettings() if settings is None else settings
@@ -94,6 +97,7 @@ class Controller:
         self.operator = OperatorStop()
         self._settings = settings
         self._measure = measure
+        self._find_ages = ages
         self._period = round(spec.period * 1e9)
         self._wants_ahead = ahead
         self._scale = ActionScale.of_policy(spec)
@@ -188,7 +192,7 @@ class Controller:
         self.dead_man_steps += other.dead_man_steps
         self._monitors.transfer_from(other._monitors)
         self._builder = other._builder
-        self._values = other._values
+        other._values.tick, self._values = self._values.tick, other._values
         self.limiter.transfer_from(other.limiter)
         if self._person is not None and other._person is not None:
             self._person.transfer_from(other._person)
@@ -285,6 +289,8 @@ class Controller:
         if step.stops:
             # Histories of the observation would lack this tick.
             self._builder.reset()
+            # Joints without end turn on while they slow down, and the turns are counted.
+            self._read_position(seen)
             return self._hold(step)
         measured = self._read_position(seen)
         step.findings += self._values.check(seen, self._settings)
@@ -299,7 +305,8 @@ class Controller:
         if response is Response.SLOW:
             speed = self._settings.slow_speed
         anchor = self.planner.anchor if anchored else None
-        sent, limits = self.limiter.limit(command, measured, speed, anchor)
+        sent, limits = self.limiter.limit(
+            command, measured, speed, anchor, self._ages(seen, now))
         if limits:
             step.findings += explain_limits(
                 limits, planned.joined, command, sent, self.limiter.start_fault)
@@ -378,7 +385,7 @@ class Controller:
             self._builder.reset()
             self._let_go()
             return self._hold(step, measured)
-        asked = self._person.command(self.limiter.last, measured, self.limiter.added)
+        asked = self._person.command(self.limiter.last, measured)
         beside = len(step.findings)
         step.findings += others
         self.planner.place = measured
@@ -393,7 +400,7 @@ class Controller:
         step.findings[beside:] = [
             found if found.response <= Response.WARN else found._replace(response=Response.WARN)
             for found in step.findings[beside:]]
-        sent, limits = self.limiter.steer(asked, measured)
+        sent, limits = self.limiter.steer(asked, measured, self._ages(seen, now))
         if limits:
             step.findings += explain_limits(limits, _NO_ACTION, asked, sent, (
                 self.limiter.start_fault))
@@ -411,6 +418,12 @@ class Controller:
     def _read_position(self, seen: Mapping[str, Sample]) -> NDArray[np.float64] | None:
         """Read the position feedback, shape (act_dim,), NaN if unknown; None without any."""
         return None if self._measure is None else self.limiter.unwrap(self._measure(seen))
+
+    def _ages(self, seen: Mapping[str, Sample], now: int) -> Sequence[float] | None:
+        """Measure how old the position feedback is, in s; None if that does not matter."""
+        if self._find_ages is None or not self.limiter.needs_ages:
+            return None
+        return self._find_ages(seen, now)
 
     def _give_back(self, seen: Mapping[str, Sample]) -> None:
         """Let the policy plan anew, from what the person sent last."""
@@ -454,7 +467,7 @@ class Controller:
     def go_on_from(self, limiter: CommandLimiter | None) -> None:
         """Assume that another limiter of the same robot sent the last commands."""
         if limiter is not None:
-            self.limiter.transfer_from(limiter)
+            self.limiter.go_on_from(limiter)
 
     def overdue(self, limiter: CommandLimiter | None, text: str) -> Decision:
         """

@@ -94,4 +94,4 @@ def make_controller(
         robot.takeover, robot, spec, limits, tick, settings.is_lockstep)
     return Controller(
         robot, spec, planner, limiter, settings.safety, tick,
-        measured.read if measured.is_needed else None, robot.wants_ahead, person)
+        measured.read if measured.is_needed else None, robot.wants_ahead, person, measured.ages)

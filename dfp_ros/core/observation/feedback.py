@@ -63,6 +63,23 @@ class FeedbackReader:
                 measured[part] = numbers
         return measured
 
+    def ages(self, samples: Mapping[str, Sample], now: int) -> list[float]:
+        """
+        Measure how long ago it was measured, as far as is known.
+
+        :param samples: As for :meth:`read`.
+        :param now: Time in ns, on the clock of the samples.
+        :return: In s, act_dim numbers; 0 if it is unknown, or from the future.
+        """
+        ages = [0.0] * len(self._unknown)
+        for part, field in self._fields:
+            times = [
+                samples[reading.source].time for reading in field.entry.readings
+                if reading.source in samples]
+            if times:
+                ages[part] = [max(0, now - min(times)) * 1e-9] * (part.stop - part.start)
+        return ages
+
 
 def read_feedback(
         field: ObservationField, samples: Mapping[str, Sample],

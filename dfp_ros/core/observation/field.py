@@ -28,6 +28,7 @@ from dfp_ros.core.observation.history import Derivative, History
 from dfp_ros.core.observation.sample import NotFiniteError, ObservationError, Sample
 from dfp_ros.core.rotations import OBSERVATION_ENCODINGS
 from dfp_ros.core.text.numbers import all_shown
+from dfp_ros.core.units import read_unit
 
 # Tolerance of the length of a quaternion. Drivers that publish float32 are within 1e-6; the
 # quaternion of a message that was not filled in has length 0.
@@ -57,9 +58,7 @@ class ObservationField:
         fill = entry.at_start == FILL
         self.history = History(entry.history, fill) if entry.history > 1 else None
         self._derivative = Derivative(
-            entry.width,
-            bool(entry.transform) and OBSERVATION_ENCODINGS[entry.transform].is_angle,
-            fill) if entry.derivative else None
+            entry.width, _turns(entry), fill) if entry.derivative else None
 
     def reset(self) -> None:
         """Clear history and derivative."""
@@ -157,3 +156,13 @@ class ObservationField:
             raise ObservationError(
                 f'{self.entry.name}: {reading.path} of source {reading.source!r} is a quaternion '
                 f'of length {length:.4g}, expected 1')
+
+
+def _turns(entry: ObservationEntry) -> list[float]:
+    """Return the size of a full turn in each number before offset and scale; infinite for none."""
+    unit = read_unit(entry.unit)
+    if entry.transform:
+        return [math.tau if OBSERVATION_ENCODINGS[entry.transform].is_angle else math.inf] * (
+            entry.width)
+    # The rate of a rate is no rate of an angle.
+    return [unit.turn / abs(scale) if unit.is_rate else math.inf for scale in entry.scale]

@@ -16,11 +16,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dfp_ros.core.turns import turns_left_out
 
 
 class Derivative:
@@ -28,13 +31,14 @@ class Derivative:
     Time derivative of the measurements of a source.
 
     :param size: Count of the numbers.
-    :param is_angle: Whether they are angles, whose differences are wrapped to (-pi, pi].
+    :param turns: Size of a full turn in each of them, which a reading may leave out; infinite for
+        a number that is no angle.
     :param fill: Whether it starts at 0; else it is unknown until there are two measurements.
     """
 
-    def __init__(self, size: int, is_angle: bool, fill: bool) -> None:
+    def __init__(self, size: int, turns: Sequence[float], fill: bool) -> None:
         """Start without a measurement."""
-        self._is_angle = is_angle
+        self._turns = turns if any(map(math.isfinite, turns)) else ()
         self._first = np.zeros(size) if fill else None
         self.reset()
 
@@ -99,10 +103,12 @@ class Derivative:
         return self._rate
 
     def _change(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Compute the difference to the last measurement; of angles, wrapped."""
+        """Compute the difference to the last measurement, with the turns that were left out."""
         change: NDArray[np.float64] = value - self._value
-        if self._is_angle:
-            change -= 2 * math.pi * np.round(change / (2 * math.pi))
+        for i, turn in enumerate(self._turns):
+            count = turns_left_out(float(self._value[i]), float(value[i]), turn)
+            if count:
+                change[i] += count * turn
         return change
 
 

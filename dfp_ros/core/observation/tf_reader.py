@@ -49,7 +49,8 @@ class TfReader:
 
     Of each link the newest transform is used, without interpolation: one with an older stamp that
     arrives later, within the maximum age, replaces none. A sample is as old as the oldest dynamic
-    link of its chain; without one, it is valid until a link is replaced.
+    link of its chain; without one, it is valid until a link is replaced. If the clock is set back,
+    dynamic links are discarded, as a newer one would hide that another is not sent any more.
 
     :param parent: The reference frame of the pose.
     :param child: The frame whose pose is computed.
@@ -67,6 +68,7 @@ class TfReader:
         self._reader = SampleReader(readings, stamped)
         self._links: dict[str, _Link] = {}
         self._chain: set[str] = set()
+        self._received = 0
 
     def read(self, message: Any, received: int, is_static: bool = False) -> Sample | None:
         """
@@ -77,6 +79,10 @@ class TfReader:
         :param is_static: Whether its transforms are static.
         :return: A new sample; None if the message has no link of the chain, or one is missing.
         """
+        if received < self._received:
+            self._links = {
+                frame: link for frame, link in self._links.items() if link.time is None}
+        self._received = received
         is_new = not self._chain
         for transform in message.transforms:
             link = _link(transform, is_static)

@@ -19,13 +19,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 import math
 
+import numpy as np
+
 from dfp_ros.core.description.observation import ObservationEntry
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.observation.field import ObservationField
 from dfp_ros.core.observation.sample import ObservationError, Sample
+from dfp_ros.core.rotations import AXIS_ANGLE, nearest_form, WXYZ
 from dfp_ros.core.safety.reasons import Finding, finding, Reason
 from dfp_ros.core.settings.safety import SafetySettings
-from dfp_ros.core.units import ANGLE, read_unit
+from dfp_ros.core.units import read_unit
 
 # A robot may be moved faster than its own limits, by hand or by another program, and measurements
 # are noisy: a change of this many times the velocity limit is a jump.
@@ -42,6 +45,8 @@ class _Watched:
     :param name: Its name.
     :param unit: Its unit.
     :param turn: Size of a full turn of an angle in that unit; infinite for anything else.
+    :param rotation: Encoding of a rotation whose numbers jump, of
+        :data:`dfp_ros.core.rotations.COMMAND_ENCODINGS`; empty for anything else.
     :param field: Computes its value.
     :param source: The source that has its time of measurement.
     :param rate: Largest rate of change, one for each number; empty for any.
@@ -57,6 +62,7 @@ class _Watched:
     name: str
     unit: str
     turn: float
+    rotation: str
     field: ObservationField
     source: str
     rate: tuple[float, ...]
@@ -101,11 +107,13 @@ class ValueMonitor:
 
     :param robot: The robot's description.
     :param tick: Time between two ticks in ns.
+
+    :ivar tick: As given.
     """
 
     def __init__(self, robot: RobotDescription, tick: int) -> None:
         """Collect the monitored fields."""
-        self._tick = tick
+        self.tick = tick
         self._watched = [
             _watched(entry, entry.max_rate, 'max_rate', entry.changes_within)
             for entry in robot.observation if entry.max_rate or entry.changes_within]
@@ -114,7 +122,7 @@ class ValueMonitor:
                 _GENEROUS * each for each in entry.limits.velocity),
                 f'{_GENEROUS:g} times limits.velocity', 0.0)
             for topic in robot.commands for entry in topic.entries
-            if topic.stop_of(entry).kind == 'position' and not entry.relative
+            if topic.stop_of(entry).kind == 'position'
             and entry.measured is not None and entry.measured.reading is not None
             and isinstance(entry.limits.velocity, tuple)]
         self._pictures = [
@@ -187,13 +195,17 @@ class ValueMonitor:
             watched.time = None
             return
         watched.time, watched.numbers = time, numbers
+        if watched.rotation and last is not None:
+            # A quaternion may change its sign, and an axis its direction, at any time.
+            numbers = nearest_form(
+                watched.rotation, np.array(numbers), np.array(before)).tolist()
         # Stamps may go back and forth, as those of several threads or publishers do.
         is_same = last is not None and numbers == before
         watched.changed = min(watched.changed, time) if is_same else time
         if last is None or time < last:
             watched.jumped = None
             return
-        seconds = max(time - last, self._tick) * 1e-9
+        seconds = max(time - last, self.tick) * 1e-9
         for i, (rate, old, new) in enumerate(zip(watched.rate, before, numbers, strict=False)):
             change = new - old
             if math.isfinite(watched.turn):
@@ -227,7 +239,10 @@ def _watched(
     assert entry.reading is not None
     field = ObservationField(replace(entry, derivative=False, history=1, low=(), high=()))
     unit = read_unit(entry.unit)
-    is_angle = unit.measures == ANGLE and unit.is_position
-    turn = math.tau / unit.size if is_angle else math.inf
+    is_angle = unit.is_rate if entry.derivative else unit.is_position
+    rotation = entry.transform or (WXYZ if entry.reading.is_quaternion else '')
+    if rotation not in (WXYZ, AXIS_ANGLE) or any(entry.offset) or {*entry.scale} != {1.0}:
+        rotation = ''
     return _Watched(
-        entry.name, entry.unit, turn, field, entry.reading.source, rate, why, changes_within)
+        entry.name, entry.unit, unit.turn if is_angle and not rotation else math.inf, rotation,
+        field, entry.reading.source, rate, why, changes_within)

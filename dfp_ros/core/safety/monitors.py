@@ -58,6 +58,15 @@ class Monitor:
         self.is_on = False
         self._below = 0
 
+    def continue_from(self, other: Monitor, ticks: float) -> None:
+        """
+        Take over another's warning.
+
+        :param other: The monitor so far.
+        :param ticks: Time between two of its values, in those of this one.
+        """
+        self.is_on, self._below = other.is_on, round(other._below * ticks)
+
     def judge(self, value: float) -> bool:
         """Compare a value with the limit; NaN is above any limit."""
         self._below = self._below + 1 if value <= _RELEASE * self._limit else 0
@@ -148,6 +157,22 @@ class Envelope:
         self.excess = ''
         self.counts[:] = 0
 
+    def continue_from(self, other: Envelope, ticks: float) -> None:
+        """
+        Take over another's counters, and how long the observation has been outside.
+
+        With the same range, the warnings go on. In another one, they are found again, and an
+        observation that is inside at the first check has not been outside.
+
+        :param other: The monitor so far.
+        :param ticks: Length of its ticks, in ticks of this one.
+        """
+        self.counts[:] = other.counts
+        self._stay = round(other._stay * ticks)
+        if self._ranges == other._ranges:
+            self._is_outside.continue_from(other._is_outside, ticks)
+            self._is_far.continue_from(other._is_far, ticks)
+
     @property
     def outside(self) -> dict[str, int]:
         """Numbers that were outside since the reset, by name, and how often."""
@@ -199,6 +224,7 @@ class Monitors:
     def __init__(self, settings: SafetySettings, spec: PolicySpec, tick: int) -> None:
         """Start without a warning."""
         self._settings = settings
+        self._tick = tick
         release_count = max(_RELEASE_COUNT, round(_RELEASE_SECONDS * 1e9 / tick))
         self.envelope = Envelope(
             spec.observation, settings.envelope_margin, release_count, settings.envelope_far,
@@ -214,8 +240,8 @@ class Monitors:
         self._late.reset()
 
     def transfer_from(self, other: Monitors) -> None:
-        """Take over another's counters; warnings are found again by the checks that follow."""
-        self.envelope.counts[:] = other.envelope.counts
+        """Take over another's counters; those of answers are found again by the checks."""
+        self.envelope.continue_from(other.envelope, other._tick / self._tick)
 
     def about_observation(self, observation: FloatArray) -> list[Finding]:
         """

@@ -93,9 +93,9 @@ class Settings:
         20.0, 'Timeout in seconds of each step of loading a file: reading it, and its first '
         'inference. A file that takes longer is refused.', bounds=(0.5, 600.0))
     require_preflight: str = setting(
-        '', 'Preflight report that activation requires, written by `ros2 run dfp_ros preflight '
-        '--json FILE`: passed, on this machine, with this policy file, robot description, rate '
-        'and number of candidates. Empty for none.')
+        '', 'Preflight report that activation requires, and a swap while the node is active, '
+        'written by `ros2 run dfp_ros preflight --json FILE`: passed, on this machine, with this '
+        'policy file, robot description, rate and number of candidates. Empty for none.')
     preflight_hours: float = setting(
         24.0, 'Largest age of the preflight report in hours.', bounds=(0.0, 8760.0))
     policy_roots: str = setting(

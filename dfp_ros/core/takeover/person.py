@@ -22,7 +22,7 @@ import math
 
 import numpy as np
 
-from dfp_ros.core.arrays import bounded, Vector
+from dfp_ros.core.arrays import bounded, UNBOUNDED, Vector
 from dfp_ros.core.command.limits import Limits
 from dfp_ros.core.description.commands import Stop
 from dfp_ros.core.description.robot import RobotDescription
@@ -43,6 +43,7 @@ from dfp_ros.core.observation.sample import ObservationError, Sample
 from dfp_ros.core.rotations import OBSERVATION_ENCODINGS
 from dfp_ros.core.safety.reasons import Finding, finding, Reason
 from dfp_ros.core.text.numbers import shown
+from dfp_ros.core.turns import turns_left_out
 from dfp_ros.core.units import ANGLE, read_unit
 from dfp_ros.spec import PolicySpec
 
@@ -88,15 +89,15 @@ class Person:
         size = spec.action_size
         stops = limits.stop if isinstance(limits.stop, tuple) else (limits.stop,) * size
         relative = np.broadcast_to(limits.relative, (size,)).tolist()
-        low, high = (np.broadcast_to(bound, (size,)).tolist() for bound in (
-            limits.position_low, limits.position_high))
+        low, high, turns = (np.broadcast_to(bound, (size,)).tolist() for bound in (
+            limits.position_low, limits.position_high, limits.turn))
         reach = _reach(limits, size, tick * 1e-9)
         turned = {i for part, _ in limits.rotations for i in range(part.start, part.stop)}
         kept = [stop.kind == 'other' and i not in turned for i, stop in enumerate(stops)]
         self._parts = [
             _Part(entry, [spec.action_slices[entry.action].start + i for i in entry.numbers],
-                  stops, relative, low, high, reach, tick * 1e-9, kept,
-                  _turns(entry, takeover.sources[entry.source].type))
+                  stops, relative, low, high, reach, tick * 1e-9, kept, turns,
+                  _device_turns(entry, takeover.sources[entry.source].type))
             for entry in takeover.entries]
         self._nothing = np.full(size, math.nan)
         self._is_commanding = False
@@ -156,16 +157,12 @@ class Person:
                 'hold')
         return Grip.AWAY, finding(Reason.PERSON_SILENT, f'{fault}; the takeover has ended')
 
-    def command(
-            self, last: Sequence[float] | None, measured: Vector | None,
-            added: Mapping[int, float]) -> Vector:
+    def command(self, last: Sequence[float] | None, measured: Vector | None) -> Vector:
         """
         Compute what the person asks for, after :meth:`look` found a command.
 
         :param last: The last command that was sent, SI units; None before the first.
         :param measured: Position feedback, shape (act_dim,), NaN if unknown; None without any.
-        :param added: Full turns in it that the driver leaves out, by index: a target leaves them
-            out, too.
         :return: Shape (act_dim,), SI units, NaN for outputs that the person does not command or
             that have no place to move on from, and infinite for those that are relative to a
             position which is unknown.
@@ -173,7 +170,7 @@ class Person:
         asked = self._nothing.copy()
         here = self._nothing if measured is None else measured
         for part in self._parts:
-            part.ask(asked, here if last is None else last, here, added)
+            part.ask(asked, here if last is None else last, here)
         return asked
 
     def _is_held(
@@ -232,8 +229,9 @@ class _Part:
         of the action: at its velocity limit, the robot needs as much to stop.
     :param tick: Time between two steps in s.
     :param kept: Which numbers of the action a target of NaN leaves as they are.
-    :param turns: Size of a full turn of the device in each of the numbers; infinite if a reading
-        is no angle of it, or counts turns.
+    :param turns: Size of a full turn of each number of the action; infinite for no angle.
+    :param device_turns: Of each of the numbers, the size of a full turn of the device, and the
+        number that its reading of 0 gives; empty if they are no angles of it.
 
     :ivar start: Where the takeover began; None before it. If that is unknown, the robot is held,
         and the next step looks again.
@@ -243,9 +241,13 @@ class _Part:
             self, entry: PersonEntry, places: list[int], stops: Sequence[Stop],
             relative: Sequence[bool], low: Sequence[float], high: Sequence[float],
             reach: Sequence[float], tick: float, kept: Sequence[bool],
-            turns: Sequence[float]) -> None:
+            turns: Sequence[float], device_turns: Sequence[tuple[float, float]]) -> None:
         self._entry = entry
-        self._turns = turns
+        # Those that turn without end, of which a target is reached the shorter way.
+        self._endless = {
+            place: turns[place] for place in places if entry.meaning == TARGET
+            and low[place] <= -UNBOUNDED and high[place] >= UNBOUNDED}
+        self._device_turns = device_turns
         self._field = ObservationField(entry.reading)
         self._places = places
         self._may_leave = [entry.meaning == TARGET and kept[place] for place in places]
@@ -262,8 +264,9 @@ class _Part:
             INCREMENT: self._summed, DISPLACEMENT: self._displaced}[entry.meaning]
         self._tick = tick
         self._found: list[float] = []
-        # What was read, without the turns that a device leaves out, and before the dead zone.
+        # What was read, before the dead zone, and the turns that the device has left out since.
         self._read: Sequence[float] = []
+        self._left_out: Sequence[int] = []
         self._identity: tuple[int | None, int] = (None, 0)
         # The message whose increment was added last.
         self._added: tuple[int | None, int] | None = None
@@ -272,7 +275,7 @@ class _Part:
     def transfer_from(self, other: _Part) -> None:
         """Continue from the state of another."""
         self._found, self._identity, self._added = other._found, other._identity, other._added
-        self._read = other._read
+        self._read, self._left_out = other._read, other._left_out
         self.start = other.start
 
     def read(self, samples: Mapping[str, Sample]) -> str:
@@ -285,12 +288,15 @@ class _Part:
         for number, may_leave in zip(numbers, self._may_leave, strict=True):
             if not math.isfinite(number) and not (may_leave and math.isnan(number)):
                 return f'{self._entry.action}: the person asks for {shown(number)}'
-        if self.start is not None and self._turns:
-            # A joint of the device that is read at -179 degrees after 179 was moved by two.
+        if self._device_turns:
+            self._left_out = [0] * len(numbers) if self.start is None else [
+                count + turns_left_out(before - zero, number - zero, turn)
+                for count, before, number, (turn, zero) in zip(
+                    self._left_out, self._read, numbers, self._device_turns, strict=True)]
+            self._read = numbers
             numbers = [
-                number + turn * round((before - number) / turn)
-                for number, before, turn in zip(numbers, self._read, self._turns, strict=True)]
-        self._read = numbers
+                number + count * turn for number, count, (turn, _) in zip(
+                    numbers, self._left_out, self._device_turns, strict=True)]
         sample = samples[self._entry.source]
         self._identity = sample.stamp, sample.received
         self._found = [
@@ -300,9 +306,7 @@ class _Part:
         ] if self._zones else numbers
         return ''
 
-    def ask(
-            self, asked: Vector, last: Sequence[float] | Vector, measured: Vector,
-            added: Mapping[int, float]) -> None:
+    def ask(self, asked: Vector, last: Sequence[float] | Vector, measured: Vector) -> None:
         """Compute what is asked of the numbers."""
         commands = [float(last[place]) for place in self._places]
         if self.start is None:
@@ -318,11 +322,12 @@ class _Part:
         for place, number in zip(self._places, found, strict=True):
             asked[place] = number
         for place in self._relative:
-            here = measured[place]
-            if self._entry.meaning == TARGET:
-                here = here - added.get(place, 0.0)
             # Without feedback the limiter stops the robot.
-            asked[place] = asked[place] - here if math.isfinite(here) else math.inf
+            away = asked[place] - measured[place] if math.isfinite(measured[place]) else math.inf
+            if place in self._endless and math.isfinite(away):
+                # Robot and device may both leave out turns of it.
+                away = math.remainder(away, self._endless[place])
+            asked[place] = away
 
     def _numbers(self, commands: list[float]) -> Sequence[float]:
         """Ask for the numbers themselves."""
@@ -360,21 +365,25 @@ class _Part:
                 start.command, self._found, start.read, strict=True)]
 
 
-def _turns(entry: PersonEntry, kind: str) -> list[float]:
+def _device_turns(entry: PersonEntry, kind: str) -> list[tuple[float, float]]:
     """
-    Return the size of a full turn of the device in each number of a field; empty if there is none.
+    Return the ``device_turns`` of :class:`_Part`.
 
     Only a displacement is a motion of the device, which a reading that begins anew is none of.
+    Joints are in rad (REP 103), unless the scale converts degrees.
 
-    :param entry: The field.
-    :param kind: Type of the messages of its source.
+    :param kind: Type of the messages of the field's source.
     """
     reading, unit = entry.reading, read_unit(entry.reading.unit)
-    is_angle = bool(reading.joints) and kind == _JOINT_STATE or bool(reading.transform) and (
-        OBSERVATION_ENCODINGS[reading.transform].is_angle)
-    if entry.meaning != DISPLACEMENT or not is_angle or unit.measures != ANGLE:
+    is_yaw = bool(reading.transform) and OBSERVATION_ENCODINGS[reading.transform].is_angle
+    is_joint = bool(reading.joints) and kind == _JOINT_STATE
+    if entry.meaning != DISPLACEMENT or not (is_yaw or is_joint) or unit.measures != ANGLE:
         return []
-    return [math.tau * abs(scale) for scale in reading.scale]
+    return [
+        ((360.0 if is_joint and math.isclose(
+            abs(scale) * unit.size, math.radians(1), rel_tol=0.01) else math.tau) * abs(scale),
+         offset * scale)
+        for scale, offset in zip(reading.scale, reading.offset, strict=True)]
 
 
 def _ahead(target: float, number: float, command: float, reach: float) -> float:

@@ -110,6 +110,8 @@ class ActionSender:
         self._client, self._canceller = action_clients(node, kind, self.topic_name)
         self._lock = threading.RLock()
         self._sent: NDArray[np.float64] | None = None
+        # Whether the next command that moves the robot is sent in any case.
+        self._begins_anew = False
         self._urgency = _Urgency.NONE
         # Whether the newest goal was accepted, and has ended without success.
         self._has_ended = False
@@ -151,6 +153,9 @@ class ActionSender:
             begins = urgency is not _Urgency.NONE and urgency is not self._urgency
             self._urgency = urgency
             self._is_over = _is_final(decision)
+            self._begins_anew |= self._is_over
+            if self._begins_anew and decision.state is State.RUNNING:
+                self._begins_anew, self._sent = False, None
             numbers = decision.sent[part]
             if not self._client.server_is_ready():
                 # Also if there is nothing to send: a gripper that has its goal may need another.
@@ -171,6 +176,16 @@ class ActionSender:
                 return
             self._ask(self._goal_type(
                 **{self._field: writer.write(decision.sent, stamp, decision.ahead)}), numbers)
+
+    def begin_episode(self) -> None:
+        """
+        Send the next command in any case, after an activation or a reset, as after ``~/resume``.
+
+        Another node, or somebody by hand, may have moved the robot since the last goal. A hold
+        moves it no further.
+        """
+        with self._lock:
+            self._begins_anew = True
 
     def close(self) -> None:
         """Let nothing move that the server accepts from now on."""

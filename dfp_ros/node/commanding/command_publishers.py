@@ -103,6 +103,12 @@ class CommandPublishers:
                 f'a command could not be sent: {explain(error)}', throttle_duration_sec=1.0)
             return False
 
+    def begin_episode(self) -> None:
+        """Take the robot to be anywhere, as after an activation or a reset."""
+        for publisher in self._publishers:
+            if isinstance(publisher, ActionSender):
+                publisher.begin_episode()
+
     def unasked_stamp(self) -> int:
         """
         Make the stamp of a command that is not the answer to an observation.

@@ -105,7 +105,7 @@ class Commander:
         :param reason: The fault.
         :param text: Description of the fault.
         """
-        decision = self._ask_for_stop(loop, State.HOLD, reason, text)
+        decision = self._ask_for_stop(loop, _state_of_hold(loop), reason, text)
         self._try_unasked(loop, decision)
         self._log.add(decision)
 
@@ -168,7 +168,7 @@ class Commander:
             first, as in a hold.
         """
         sent = limiter.stop() if limiter.is_fast and is_soon else limiter.halt()
-        self._try_unasked(loop, _stop(sent, Reason.OVERDUE))
+        self._try_unasked(loop, Decision(_state_of_hold(loop), Reason.OVERDUE, '', sent))
 
     def _ask_for_stop(
             self, loop: ControlLoop, state: State, reason: Reason, text: str) -> Decision:
@@ -182,6 +182,11 @@ class Commander:
         return self.try_to_send(loop, decision, self.publishers.unasked_stamp())
 
 
-def _stop(sent: Vector | None, reason: Reason = Reason.NONE) -> Decision:
+def _stop(sent: Vector | None) -> Decision:
     """Make the decision of a stop that is not logged."""
-    return Decision(State.HOLD, reason, '', sent)
+    return Decision(State.HOLD, Reason.NONE, '', sent)
+
+
+def _state_of_hold(loop: ControlLoop) -> State:
+    """Return the state of a robot that is held; an operator's stop stays in force."""
+    return State.STOPPED if loop.controller.operator.is_stopped else State.HOLD

@@ -62,8 +62,9 @@ class Watchdog:
     An inference that does not end, a full pipe behind the log, or a callback that hangs would
     block the control thread, and the robot would keep its last velocity. The stops come from a
     copy of the limiter, within its limits, and are sent once in each tick until the control thread
-    takes over again with :meth:`hand_back`. The thread claims the robot meanwhile, too, so that no
-    other node takes it over from one that decides slowly, or whose control thread hangs.
+    takes over again with :meth:`hand_back`, or with :meth:`rest` for a stop of its own. The thread
+    claims the robot meanwhile, too, so that no other node takes it over from one that decides
+    slowly, or whose control thread hangs.
 
     :param commander: Sends the stops.
     :param loop: Gives the control loop.
@@ -97,7 +98,7 @@ class Watchdog:
 
         :param is_timed: Whether ticks are due by the wall clock.
         """
-        self.stop()
+        self._end()
         self._is_timed = is_timed
         self.beat = time.monotonic()
         self._ended = threading.Event()
@@ -110,14 +111,24 @@ class Watchdog:
 
         :return: As :meth:`hand_back`.
         """
-        if self._ended is not None:
-            self._ended.set()
-            self._ended = None
+        self._end()
         return self.hand_back()[0]
 
     def wait(self, seconds: float) -> None:
         """Allow the control thread to do something else for some time."""
         self.beat = time.monotonic() + seconds
+
+    def rest(self) -> CommandLimiter | None:
+        """
+        Send no more stops before the next timeout, as the control thread is about to send one.
+
+        The next decision is overdue all the same, and calls :meth:`hand_back`.
+
+        :return: Limiter of the stops that were sent, None if none was.
+        """
+        with self._lock:
+            limiter, self._limiter = self._limiter, None
+            return limiter
 
     def hand_back(self) -> tuple[CommandLimiter | None, str]:
         """
@@ -132,6 +143,12 @@ class Watchdog:
             return limiter, (
                 f'no decision came for {time.monotonic() - self._since:.2f} s, so the watchdog '
                 'stopped the robot')
+
+    def _end(self) -> None:
+        """End the thread."""
+        if self._ended is not None:
+            self._ended.set()
+            self._ended = None
 
     def _watch(self, ended: threading.Event) -> None:
         """Stop the robot whenever a heartbeat is overdue."""
@@ -153,7 +170,7 @@ class Watchdog:
                 self._written_for[1] is not loop.policy.spec):
             self._writers = make_writers(loop.robot, loop.policy.spec)
             self._written_for = loop.robot, loop.policy.spec
-        if not self._commander.may_command():
+        if not self._may_command():
             ended.wait(LONGEST_BEAT)
             return
         left = self.beat + overdue_limit(loop, self._is_timed) - time.monotonic()
@@ -162,6 +179,17 @@ class Watchdog:
         else:
             self._stop_robot(ended, loop)
             ended.wait(LONGEST_BEAT)
+
+    def _may_command(self) -> bool:
+        """
+        Return whether this node may command the robot; while it may not, nothing is overdue.
+
+        Once it may again, it begins anew, from where the robot is by then.
+        """
+        if self._commander.may_command():
+            return True
+        self.beat = max(self.beat, time.monotonic())
+        return False
 
     def _stop_robot(self, ended: threading.Event, loop: ControlLoop) -> None:
         """Send stops, a tick apart, until the control thread takes over."""
@@ -178,6 +206,9 @@ class Watchdog:
             with self._lock:
                 limiter = self._limiter
                 if limiter is None or ended.is_set():
+                    return
+                if not self._may_command():
+                    self._limiter = None
                     return
                 self._commander.stop_overdue(loop, limiter, is_soon)
             if not told:

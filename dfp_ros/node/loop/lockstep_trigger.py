@@ -45,6 +45,7 @@ class LockstepTrigger:
     :param stand_still: Called with the fault, for people, while no instant is complete.
     :param beat: Called again and again between ticks.
     :param missing: Gives the sources that were not seen yet.
+    :param is_overdue: Returns whether the watchdog has stopped the robot since the last decision.
     """
 
     is_timed = False
@@ -55,7 +56,8 @@ class LockstepTrigger:
             self, node: Node, commander: Commander,
             tick: Callable[[int, Mapping[str, Sample]], None],
             stand_still: Callable[[str], None], beat: Callable[[], None],
-            missing: Callable[[], list[str]]) -> None:
+            missing: Callable[[], list[str]],
+            is_overdue: Callable[[], bool] = lambda: False) -> None:
         """Wait to be started."""
         self._node = node
         self._commander = commander
@@ -63,6 +65,7 @@ class LockstepTrigger:
         self._stand_still = stand_still
         self._beat = beat
         self._missing = missing
+        self._is_overdue = is_overdue
         self._watch_timer: Any = None
         self._last_tick = 0.0
         # The last decision, and the loop whose writers can convert it to messages.
@@ -117,11 +120,13 @@ class LockstepTrigger:
             return
         stamp = store.instant
         self._last_tick = time.monotonic()
-        answer = self._answer if instant is Instant.REPEATED else None
+        answer = (
+            self._answer if instant is Instant.REPEATED and not self._is_overdue() else None)
         if answer is not None and (
                 answer[1].state is State.STOPPED) == loop.controller.operator.is_stopped:
             self._commander.try_to_send(*answer, stamp)
         else:
+            self._answer = None
             # The robot's time stands still here while it waits for the command.
             self._tick(stamp, {
                 name: sample.arriving(stamp) for name, sample in store.samples.items()})

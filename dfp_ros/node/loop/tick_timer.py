@@ -28,6 +28,8 @@ from dfp_ros.node.loop.standstill import StandstillMonitor
 _WATCH_PERIOD = 0.1  # s
 # Of a time in s since 1970, and above.
 _ROUNDING = 1e-5
+# Most of a period between two readings that count as one instant, and most tries at that.
+_INSTANT, _TRIES = 0.1, 10
 
 
 class TickTimer:
@@ -100,16 +102,35 @@ class TickTimer:
         """
         if self._timer is None or self.is_simulated:
             return
-        late = -self.time_left()
-        if late >= 0:
+        now, left = self._read()
+        if left <= 0:
             # The timer's next call is the first deadline at which it was not called.
-            self._serve(time.monotonic() - late % self._period)
+            self._serve(now - -left % self._period)
 
     def time_left(self) -> float:
         """Measure the seconds until the next deadline; infinity while there is none."""
         if self._timer is None:
             return math.inf
         return float(self._timer.time_until_next_call() * 1e-9) + self._early
+
+    def _read(self) -> tuple[float, float]:
+        """
+        Read the time and the time left, both in s, at one instant.
+
+        A process that is kept from running between the two would take the deadline for a later
+        or an earlier one, and serve it twice.
+        """
+        for _ in range(_TRIES):
+            before, left, now = self._now(), self.time_left(), self._now()
+            if abs(now - before) <= _INSTANT * self._period:
+                break
+        return now, left
+
+    def _now(self) -> float:
+        """Return the time in s, on the clock of the deadlines."""
+        if self.is_simulated:
+            return float(self._node.get_clock().now().nanoseconds * 1e-9)
+        return time.monotonic()
 
     def _create(self, first: int) -> None:
         """Create the timer, with its first call so many ns from now."""
@@ -122,10 +143,8 @@ class TickTimer:
 
     def _call(self) -> None:
         """Tick at a deadline, unless that was done while the timer had to wait."""
-        now = time.monotonic()
-        if self.is_simulated:
-            now = self._node.get_clock().now().nanoseconds * 1e-9
-        deadline = now + self.time_left() - self._period
+        now, left = self._read()
+        deadline = now + left - self._period
         if self.is_simulated and deadline - now > _ROUNDING:
             # The events executor calls a timer twice if time is set twice before its turn; the
             # second call is for the next deadline.

@@ -21,6 +21,7 @@ import time
 
 from rclpy.node import Node
 
+from dfp_ros.core.command.limiter import CommandLimiter
 from dfp_ros.core.control.decision import Commanding, State
 from dfp_ros.core.control.input_log import Failed, InputLog
 from dfp_ros.core.observation.freshness import check_sources
@@ -103,7 +104,7 @@ class Ticker:
         self._ticks = 0
         self._trigger: Trigger = LockstepTrigger(
             node, self.commander, self.tick, self._stand_still, self._beat,
-            lambda: self.store.missing,
+            lambda: self.store.missing, lambda: self.is_overdue,
         ) if loop.is_lockstep else TimerTrigger(
             node, self._tick_now, self._stand_still, self._beat, self._watch_sources,
             lambda: self.loop, lambda: self.store.samples)
@@ -139,7 +140,7 @@ class Ticker:
         stopped_by_watchdog = self._watchdog.stop()
         was_active, self.is_active = self.is_active, False
         if was_active:
-            self.loop.controller.go_on_from(stopped_by_watchdog)
+            self._go_on_from(stopped_by_watchdog)
             self._stop_robot()
         self.log.restart()
         return was_active
@@ -156,6 +157,7 @@ class Ticker:
         if not self.is_active:
             raise NotActiveError('the node is not active; activate it first')
         self._watchdog.wait(self.loop.settings.limits.stop_within)
+        self._take_back()
         if self._stop_robot():
             # Samples from the time of slowing down wait to be received, and must not be the first
             # that a tick sees.
@@ -210,6 +212,7 @@ class Ticker:
                 self.keep_up()
             return self._ticks != ticks and self.log.last is not None and (
                 Reason.INTERNAL_ERROR not in self.log.last.reason)
+        self._take_back()
         self.commander.stop_for_operator(loop, _STOPPED)
         return True
 
@@ -274,15 +277,21 @@ class Ticker:
         if self.people is not None and self.people.samples:
             samples = self._with_person(now, samples, self.people)
         is_stopped, failed = loop.controller.operator.is_stopped, Failed.DECIDING
+        # At rest, or still being stopped by the watchdog.
+        before = loop.controller.copy_limiter() if self._watchdog.has_fired else None
         try:
             decision = loop.controller.step(now, samples)
             failed, done = Failed.SENDING, Failed.NOTHING
             if self._watchdog.has_fired:
-                decision = loop.controller.overdue(*self._watchdog.hand_back())
-                done = Failed.OVERDUE
+                failed = done = Failed.OVERDUE
+                limiter, text = self._watchdog.hand_back()
+                decision = loop.controller.overdue(limiter or before, text)
             self.commander.send(loop, decision, now)
             failed = done
         except Exception as error:  # a defect must stop the robot, never leave it moving
+            if self._watchdog.has_fired:
+                failed = Failed.OVERDUE
+                loop.controller.go_on_from(self._watchdog.hand_back()[0] or before)
             decision = loop.controller.fail(error)
             self.commander.try_to_send(loop, decision, now)
         self._last_sent = time.monotonic()
@@ -323,9 +332,21 @@ class Ticker:
     def _reset_controller(self) -> None:
         """Have the controller begin as new."""
         seed = self.loop.settings.noise_seed
+        self._watchdog.hand_back()
+        self.commander.publishers.begin_episode()
         self.episodes += 1
         self.loop.controller.reset(seed)
         self.input_log.reset(seed)
+
+    def _take_back(self) -> None:
+        """Go on from the watchdog's stops: two threads would send the robot to and fro."""
+        self._go_on_from(self._watchdog.rest())
+
+    def _go_on_from(self, limiter: CommandLimiter | None) -> None:
+        """Go on from the watchdog's stops, if there are any; the last may be from just now."""
+        if limiter is not None:
+            self.loop.controller.go_on_from(limiter)
+            self._last_sent = time.monotonic()
 
     def _stop_robot(self) -> bool:
         """Stop the robot; tell whether that took a while."""
@@ -345,6 +366,7 @@ class Ticker:
     def _start_trigger(self, pause: float = 0.0) -> None:
         """Have ticks come, the first after one period, or after a pause."""
         self._trigger.stop()
+        self._take_back()
         self._watchdog.start(self.is_timed and not bool(
             self._node.get_parameter('use_sim_time').value))
         self._trigger.start(self.loop, min(max(0.0, pause), LONGEST_PERIOD))
@@ -352,6 +374,7 @@ class Ticker:
     def _stand_still(self, text: str) -> None:
         """Hold a robot without ticks: its time stands still, or its samples stay away."""
         if self.is_active:
+            self._take_back()
             self.commander.hold_at_standstill(self.loop, text)
 
     def _watch_sources(self) -> None:
@@ -370,6 +393,7 @@ class Ticker:
             samples = self._with_person(now, samples, self.people)
         reason, text = check_sources(now, sources, samples)
         if reason:
+            self._take_back()
             self.commander.hold(self.loop, reason, text)
 
     def _with_person(

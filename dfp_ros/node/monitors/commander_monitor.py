@@ -284,7 +284,9 @@ class CommanderMonitor:
             f'{stood}, in which it sent nothing; no other node commands this robot, so it begins '
             'again, as after an activation')
         self.start()
-        self._begin_again()
+        # Unless it was deactivated, as a claim arrived right after the check.
+        if self._claims.own is not None:
+            self._begin_again()
 
     def _find_others(self, now: float) -> str:
         """List the other publishers of command topics."""

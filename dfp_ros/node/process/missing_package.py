@@ -15,7 +15,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 import sys
+import sysconfig
 from types import MappingProxyType
 
 #: Packages of the simulated robots; no distribution of ROS has them.
@@ -43,7 +45,20 @@ def remedy(name: str) -> str:
         return (
             'it comes with ROS 2: source its setup file first (. /opt/ros/DISTRIBUTION/setup.bash '
             'or, in a checkout, . env/setup.bash), and use the Python that it was built for')
-    return f'install it for this Python: {_REMEDIES.get(name, f"pip install {name}")}'
+    return (
+        f'install it for this Python: {_REMEDIES.get(name, f"pip install {name}")}'
+        f'{_beside_the_system()}')
+
+
+def _beside_the_system() -> str:
+    """Say that pip needs a virtual environment, as PEP 668 has it for a system's own Python."""
+    marker = Path(sysconfig.get_path('stdlib'), 'EXTERNALLY-MANAGED')
+    if sys.prefix != sys.base_prefix or not marker.exists():
+        return ''
+    return (
+        '. pip leaves the Python of this system alone: make a virtual environment that sees its '
+        'packages (python3 -m venv --system-site-packages FOLDER), activate it, and use its pip '
+        '(docs/installing.md)')
 
 
 def describe_missing(error: ModuleNotFoundError) -> str | None:

@@ -62,6 +62,7 @@ class Fallback(Listener):
         # Words and text of the last tick with a reason.
         self._last = '', ''
         self._is_refused = False
+        self._judged = ticker.loop.policy.sha256
         if self._runs:
             logger.warning(
                 f'parameter fallback.policy: {printable(loop.policy.path, TEXT)} is the policy '
@@ -70,6 +71,9 @@ class Fallback(Listener):
     def on_tick(self, tick: Tick) -> None:
         """Note for how long there has been a reason."""
         decision = tick.decision
+        if tick.entry.step == 1:
+            # An activation or a reset, after a time in which the policy was not asked.
+            self._lasted = None
         found = decision.reason and decision.reason & _reasons(
             self._ticker.loop.settings.fallback.names)
         # With inference beside the loop, a hold is followed by a wait for the next answer.
@@ -111,8 +115,10 @@ class Fallback(Listener):
         self._logger.warning(f'the fallback has taken over: {printable(text, TEXT)}')
 
     def on_transfer(self, loop: ControlLoop) -> None:
-        """Judge another policy."""
-        self._lasted = None
+        """Judge another policy; with other parameters, the same one is judged on."""
+        judged, self._judged = self._judged, loop.policy.sha256
+        if judged != self._judged:
+            self._lasted = None
         self._is_refused = False
 
     @property

@@ -44,6 +44,7 @@ from dfp_ros.node.parameters.parameters import read_settings, read_values, requi
 from dfp_ros.node.reporting.policy_status import PolicyStatus, Refusal, Standing, time_now
 from dfp_ros.node.ros.background_worker import BackgroundWorker, Job
 from dfp_ros.node.swap.change_plan import ChangePlan, plan_change
+from dfp_ros.node.swap.preflight_gate import PreflightGate
 from dfp_ros.node.swap.shadow_slot import ShadowSlot
 
 # Parameters that are set back after a failure, by kind of policy.
@@ -66,13 +67,14 @@ class PolicySwapper:
     :param status: Publisher of the status.
     :param worker: Background worker that loads; it is closed with the swapper.
     :param files: Reads and tests files in processes that can be killed.
+    :param gate: Admits what may command the robot while the node is active.
 
     :ivar is_restoring: Whether parameters are being set back to the running policy.
     """
 
     def __init__(
             self, node: Node, ticker: Ticker, status: PolicyStatus, worker: BackgroundWorker,
-            files: NodeFiles) -> None:
+            files: NodeFiles, gate: PreflightGate) -> None:
         """Start with the ticker's control loop."""
         self.is_restoring = False
         self._node = node
@@ -80,6 +82,7 @@ class PolicySwapper:
         self._status = status
         self._worker = worker
         self._files = files
+        self._gate = gate
         # Description of a change of the running policy's file since it was read.
         self._on_disk = ''
         self._jobs: dict[str, tuple[Job, PendingPolicy]] = {}
@@ -111,7 +114,10 @@ class PolicySwapper:
             wanted = read_settings(self._node, changes)
             require_changeable(loop.settings, changes)
             files = {kind: find(changes[kind]) for kind in _RESTORED if changes.get(kind)}
-            self._prepared = plan_change(wanted, changes, loop, last, files)
+            prepared = plan_change(wanted, changes, loop, last, files)
+            if prepared.loop is not None:
+                self._require_admitted(prepared.loop)
+            self._prepared = prepared
         except Exception as error:
             for kind in _RESTORED:
                 if kind in changes:
@@ -149,9 +155,13 @@ class PolicySwapper:
         self._drop(kind, f'{printable(policy, TEXT)} was set')
         robot = self._ticker.loop.robot
 
-        def done(loop: ControlLoop) -> None:
+        def done(loaded: tuple[ControlLoop, str]) -> None:
             del self._jobs[kind]
+            loop, fault = loaded
             try:
+                # An inactive node reads the report when it is activated.
+                if fault and self._ticker.is_active:
+                    raise PolicyError(fault)
                 use(loop)
             except Exception as error:
                 fail(error)
@@ -175,10 +185,11 @@ class PolicySwapper:
                     f'nothing for {keeps:.2f} s, expected at most {limit:.2f} s; deactivate the '
                     'node, set it then, and activate again')
 
-        job = self._worker.submit(
-            functools.partial(
-                load_control_loop, candidate, robot, self._worker.wait_for_tick, try_out),
-            done, fail)
+        def load() -> tuple[ControlLoop, str]:
+            loop = load_control_loop(candidate, robot, self._worker.wait_for_tick, try_out)
+            return loop, self._gate.find_fault(loop) if kind == 'policy' else ''
+
+        job = self._worker.submit(load, done, fail)
         self._jobs[kind] = job, candidate
         self._publish()
 
@@ -218,6 +229,8 @@ class PolicySwapper:
         settings = self._ticker.loop.settings.with_loaded(loaded.settings)
         loop = loaded if loaded.settings == settings else remake_control_loop(loaded, settings)
         require_latency(loop)
+        # Rate and report may have been set since it was asked for.
+        self._require_admitted(loop)
         self._switch(loop)
 
     def _switch(self, loop: ControlLoop) -> None:
@@ -287,15 +300,22 @@ class PolicySwapper:
         if not loop.policy.file.is_on_disk:
             loop = replace(
                 loop, settings=loop.settings.with_loaded(self._ticker.loop.settings))
-        return self._revive(loop)
+        return self._revive(loop, is_fallback=True)
 
-    def _revive(self, loop: ControlLoop) -> str:
+    def _require_admitted(self, loop: ControlLoop) -> None:
+        """Require a preflight, if the node is active, of what is about to take over."""
+        if self._ticker.is_active:
+            self._gate.require_admitted(loop, self._ticker.loop)
+
+    def _revive(self, loop: ControlLoop, is_fallback: bool = False) -> str:
         """Switch to a loaded policy; a pending one is dropped."""
         self.apply()
         # Its plan and its settings are outdated.
         settings = self._ticker.loop.settings.with_loaded(loop.settings)
         loop = remake_control_loop(loop, settings)
         require_latency(loop)
+        if not is_fallback:
+            self._require_admitted(loop)
         self._switch(loop)
         text = f'policy {loop.policy.spec.name!r} ({printable(loop.policy.path, TEXT)}) takes over'
         self._drop('policy', text)

@@ -379,6 +379,23 @@ def test_a_swap_notices_that_the_clock_was_set_back(policy: OnnxPolicy) -> None:
     assert new.step(START, rest_samples(START)).reason == Reason.CLOCK_RESET
 
 
+def test_another_rate_has_other_jumps(policy: OnnxPolicy) -> None:
+    """Messages that are closer than a tick are compared over a tick, of the rate that is set."""
+    robot = shipped_robot()
+    first, *others = robot.observation
+    robot = replace(robot, observation=(replace(first, max_rate=(3.0,) * 6), *others))
+    old, new = controller(policy, robot=robot, tick=S), controller(policy, robot=robot)
+    run(old, 1)
+    new.transfer_from(old)
+
+    def change(i: int, samples: dict[str, Sample]) -> None:
+        values = samples['arm'].values
+        samples['arm'] = replace(samples['arm'], values={
+            **values, 'position': [place + i for place in values['position']]})
+
+    assert Reason.JUMP in run(new, 3, change)[2].reason
+
+
 def test_counts_go_on_at_a_swap() -> None:
     """They are those since the reset, whichever policy and parameters it was with."""
     old, new = controller(Broken(0.5, True)), controller(Broken(0.5, True))

@@ -225,6 +225,32 @@ def test_a_device_that_is_turned_past_the_end_of_its_reading_moves_nothing_else(
     assert cell.position[0] == pytest.approx(before, abs=0.02)
 
 
+@pytest.mark.parametrize(('scale', 'readings'), [
+    # In degrees, by 5, and past the end of the reading; in radians, for motions of a third.
+    (math.radians(1), (20.0, 25.0, 30.0, 35.0)), (math.radians(1), (178.0, 181.0, -176.0, -173.0)),
+    (0.3333, (3.1, -3.1, -3.0, -2.9)),
+    # It counts turns.
+    (1.0, (7.0, 7.1, 7.2))])
+def test_a_device_moves_the_robot_as_far_as_it_was_moved(
+        scale: float, readings: tuple[float, ...]) -> None:
+    """Whatever its unit is, which only the scale tells."""
+    robot = meaning(taken_over(), 'joint_positions', DISPLACEMENT)
+    assert robot.takeover is not None
+    cell = Cell(replace(robot, takeover=replace(robot.takeover, entries=tuple(
+        replace(entry, reading=replace(entry.reading, scale=(scale,) * len(entry.numbers)))
+        if entry.action == 'joint_positions' else entry for entry in robot.takeover.entries))))
+    cell.leader = [readings[0], 0.0]
+    cell.step()
+    cell.hold()
+    cell.step()
+    before, turn = cell.position[0], 360.0 if scale < 0.1 else math.tau
+    for reading in readings:
+        cell.leader[0] = reading
+        cell.run(20)
+    moved = (readings[-1] - readings[0]) % turn
+    assert cell.position[0] == pytest.approx(before + moved * scale, abs=0.01)
+
+
 @pytest.mark.parametrize('start', [1.0, 4.5, 30.0])
 def test_a_dead_zone_is_no_turn_of_a_device(start: float) -> None:
     """It stretches what is outside: by more than half a turn, if the device is turned far."""

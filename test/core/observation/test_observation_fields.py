@@ -13,6 +13,7 @@
 # limitations under the License.
 """Observation fields: effect of every key, and errors of invalid ones."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,40 @@ def test_derivative_of_yaw_takes_the_shorter_way(tmp_path: Path) -> None:
     assert rate(175, 0) == 0
     assert rate(-175, 1) == pytest.approx(10, abs=1e-4)
     assert rate(175, 2) == pytest.approx(-10, abs=1e-4)
+
+
+@pytest.mark.parametrize(('unit', 'scale', 'size'), [
+    ('rad/s', 1.0, 1.0), ('deg/s', 57.29577951308232, 1.0), ('deg/s', 1.0, 57.29577951308232),
+    ('rad/s', -math.radians(1), 57.29577951308232), ('rpm', 60 / math.tau, 1.0)])
+def test_derivative_of_a_joint_whose_reading_begins_anew(
+        unit: str, scale: float, size: float, tmp_path: Path) -> None:
+    """At half a turn, in any unit, of the field and of the messages; forward and backward."""
+    path = tmp_path / 'robot.yaml'
+    path.write_text((TEXT % f'{JOINTS}, derivative: true, at_start: fill, scale: {scale}').replace(
+        "unit: '1', source", f'unit: {unit}, source'))
+    builder = ObservationBuilder(load_robot_description(path).observation)
+    places = [3.1, 3.14, 3.18 - math.tau, 3.22 - math.tau, 3.18 - math.tau, 3.14]
+    rates = [builder.build({'arm': arm(
+        place * size, (place + 1) * size, time=time * 0.1)}, time)[1]
+        for time, place in enumerate(places)]
+    expected = 0.4 * scale * size
+    np.testing.assert_allclose(rates, [0, *[expected] * 3, *[-expected] * 2], rtol=1e-4)
+
+
+@pytest.mark.parametrize(('unit', 'places'), [
+    # A wheel that counts turns, and turns fast; and what is no angle.
+    ('rad/s', (7.0, 11.0, 15.0, 19.0)), ('m/s', (0.0, 4.0, 8.0, 12.0)),
+    ('rad/s^2', (0.0, 4.0, 8.0, 12.0))])
+def test_derivative_of_what_does_not_begin_anew(
+        unit: str, places: tuple[float, ...], tmp_path: Path) -> None:
+    """It is the difference."""
+    path = tmp_path / 'robot.yaml'
+    path.write_text((TEXT % f'{JOINTS}, derivative: true, at_start: fill, scale: 1.0').replace(
+        "unit: '1', source", f'unit: {unit}, source'))
+    builder = ObservationBuilder(load_robot_description(path).observation)
+    rates = [builder.build({'arm': arm(place, place, time=time * 0.1)}, time)[1]
+             for time, place in enumerate(places)]
+    np.testing.assert_allclose(rates, [0, *[40.0] * 3], rtol=1e-5)
 
 
 def test_history(tmp_path: Path) -> None:

@@ -137,7 +137,24 @@ def test_a_transform_that_was_overtaken_replaces_none() -> None:
     assert at(9.91, 3) == 3
     assert at(9.7, 4) == 4
     now = 9 * S
+    assert reader.read(message(transform('base', 'rail', now)), now) is None
     assert at(8.99, 5) == 5
+
+
+def test_a_link_from_before_the_clock_was_set_back_is_not_used() -> None:
+    """A simulation was reset, and one link is not sent any more: the others do not hide that."""
+    reader = TfReader('base', 'tool', READINGS, True, 0.2 * S)
+    reader.read(message(transform('base', 'mast')), 0, is_static=True)
+    # As localisation does, it is stamped ahead of the time when it was sent.
+    ahead = 101 * S
+    reader.read(message(transform('mast', 'rail', ahead, (1, 0, 0))), 100 * S)
+    assert reader.read(message(transform('rail', 'tool', 100 * S)), 100 * S) is not None
+    for now in (S, 50 * S, 101 * S):
+        assert reader.read(message(transform('rail', 'tool', now)), now) is None
+    sample = reader.read(message(transform('mast', 'rail', 102 * S, (2, 0, 0))), 101 * S)
+    assert sample is not None
+    assert sample.stamp == 101 * S
+    assert pose(sample)[0].tolist() == [2, 0, 0]
 
 
 def test_unrelated_transforms_give_no_sample() -> None:

@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 import math
 from pathlib import Path
@@ -91,6 +92,85 @@ def test_angles_go_around_in_any_unit(unit: str, size: float, expected: bool) ->
         watched(unit=unit, scale=(size,) * 6, max_rate=(3.0 * size,) * 6), TICK)
     assert not check(watch, 0, 3.14)
     assert bool(check(watch, 1, -3.14)) == expected
+
+
+def test_the_angle_of_a_derivative_goes_around() -> None:
+    """Its limit is for the angle, which is read past half a turn."""
+    watch = ValueMonitor(watched(unit='rad/s', derivative=True, max_rate=(3.0,) * 6), TICK)
+    assert not check(watch, 0, 3.14)
+    assert not check(watch, 1, -3.14)
+    assert check(watch, 2, -2.9)
+
+
+ROTATION = """
+robot: hand
+sources:
+  hand: {topic: pose, type: geometry_msgs/msg/PoseStamped, max_age: 1.0}
+observation:
+  - {name: place, unit: m, source: hand, path: pose.position, components: [x, y, z]}
+commands:
+  hand:
+    topic: target
+    type: geometry_msgs/msg/PoseStamped
+    frame_id: base
+    kind: position
+    stop: hold
+    fields:
+      - action: turn
+        unit: UNIT
+        path: pose.orientation
+        rotation: ROTATION
+        measured: {source: hand, path: pose.orientation, PICK}
+        limits: {velocity: 1.0}
+"""
+
+
+ROTATIONS = [
+    ('quaternion_xyzw', 'components: [x, y, z, w]', "'1'"),
+    ('quaternion_wxyz', 'components: [w, x, y, z]', "'1'"),
+    ('axis_angle', 'transform: axis_angle', 'rad'),
+    ('rotation_6d', 'transform: rotation_6d', "'1'")]
+
+
+def _rotation_monitor(
+        folder: Path, rotation: str, pick: str, unit: str) -> Callable[..., list[Finding]]:
+    """Make a monitor of a rotation about one axis; it is called with tick, angle and sign."""
+    path = folder / 'robot.yaml'
+    path.write_text(ROTATION.replace('ROTATION', rotation).replace('PICK', pick).replace(
+        'UNIT', unit))
+    watch = ValueMonitor(load_robot_description(path), TICK)
+
+    def turned(i: int, angle: float, sign: float = 1.0) -> list[Finding]:
+        x = y = sign * math.sin(angle / 2) / math.sqrt(2)
+        values = {'x': x, 'y': y, 'z': 0.0, 'w': sign * math.cos(angle / 2)}
+        stamp = START + i * TICK
+        return watch.check({'hand': Sample(stamp, stamp, {
+            f'pose.orientation.{name}': value for name, value in values.items()})},
+            SafetySettings())
+
+    return turned
+
+
+@pytest.mark.parametrize(('rotation', 'pick', 'unit'), ROTATIONS)
+def test_a_rotation_that_has_other_numbers_has_not_jumped(
+        rotation: str, pick: str, unit: str, tmp_path: Path) -> None:
+    """A quaternion changes its sign, and an axis its direction at half a turn."""
+    turned = _rotation_monitor(tmp_path, rotation, pick, unit)
+    assert not turned(0, 3.10)
+    assert not turned(1, 3.13, -1.0)
+    assert not turned(2, 3.16, -1.0)
+    assert not turned(3, 3.19)
+    assert not turned(4, 3.16)
+    assert turned(5, 2.5)
+
+
+@pytest.mark.parametrize(('rotation', 'pick', 'unit'), ROTATIONS)
+def test_a_rotation_that_goes_all_the_way_round_has_not_jumped(
+        rotation: str, pick: str, unit: str, tmp_path: Path) -> None:
+    """Its numbers are those of the beginning then, or their negatives."""
+    turned = _rotation_monitor(tmp_path, rotation, pick, unit)
+    for i in range(300):
+        assert not turned(i, i * 0.05), i
 
 
 def test_a_measured_position_cannot_jump_either() -> None:

@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import math
 
 import numpy as np
@@ -149,6 +150,38 @@ def test_staying_outside_holds_the_robot_by_default() -> None:
     assert asked(doubts, 2.5) == [Response.WARN]
     doubts.reset()
     assert asked(doubts, 2.5, 20) == [Response.WARN] * 20
+
+
+def test_a_swap_does_not_begin_the_time_outside_anew() -> None:
+    """A learner may give a new policy each second; a parameter may be set as often."""
+    settings = SafetySettings(envelope_far=10.0, envelope_long=1.0)
+    doubts = Monitors(settings, SPEC, TICK)
+    assert asked(doubts, 2.5, 15) == [Response.WARN] * 15
+    # At half the rate, it was outside for 8 of its ticks.
+    slower = Monitors(settings, SPEC, 2 * TICK)
+    slower.transfer_from(doubts)
+    assert asked(slower, 2.5, 3) == [Response.WARN, Response.WARN, Response.HOLD]
+    # The observation is inside the range of this one.
+    wide = replace(SPEC, observation=(
+        ObservationField('place', 2, 'm', (0.0, -1.0), (4.0, 1.0)), FIELDS[1]))
+    inside = Monitors(settings, wide, TICK)
+    inside.transfer_from(slower)
+    assert asked(inside, 2.5) == [Response.PASS]
+    assert asked(inside, 5.0, 20) == [Response.WARN] * 20
+
+
+@pytest.mark.parametrize('far', [0.2, 10.0])
+def test_a_parameter_that_is_set_ends_no_warning(far: float) -> None:
+    """Nor does a policy with the same range: that takes half a second inside."""
+    settings = SafetySettings(envelope_far=far, envelope_long=1.0)
+    calm, changed = Monitors(settings, SPEC, TICK), Monitors(settings, SPEC, TICK)
+    for i in range(100):
+        place = 2.5 if i % 8 < 4 else 1.0
+        if i % 20 == 17:
+            before, changed = changed, Monitors(settings, SPEC, TICK)
+            changed.transfer_from(before)
+        assert asked(changed, place) == asked(calm, place), i
+    assert asked(changed, 1.0) == [Response.HOLD]
 
 
 @pytest.mark.parametrize(('answer', 'response'), [

@@ -30,8 +30,10 @@ from rclpy.task import Future
 
 from dfp_ros.core.control.decision import Commanding, State
 from dfp_ros.core.description.commands import Stop
+from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.node.commanding import action_clients, action_sender
 from dfp_ros.node.commanding.action_sender import ActionSender, MOST_GOALS
+from dfp_ros.node.commanding.command_publishers import CommandPublishers
 from dfp_ros.node.ros.domain import free_domain
 from testing.processes.ros_processes import Peer
 
@@ -77,11 +79,12 @@ def a_cell(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ActionSender, Serv
         action_clients.destroy_action_clients(peer.node)
 
 
-def send(sender: ActionSender, number: float) -> None:
-    """Send a command of a running policy."""
+def send(sender: ActionSender, number: float, state: State = State.RUNNING) -> None:
+    """Send a command of a policy."""
     writer: Any = SimpleNamespace(write=lambda sent, *_: float(sent[0]))
     decision: Any = SimpleNamespace(
-        sent=np.array([number]), state=State.RUNNING, commander=Commanding.POLICY, ahead=None)
+        sent=np.array([number]), state=state, commander=Commanding.POLICY, ahead=None,
+        reason=Reason.NONE if state is State.RUNNING else Reason.OPERATOR_STOP)
     sender.send(writer, decision, 0, np.array([0]))
 
 
@@ -120,6 +123,56 @@ def test_a_server_that_is_gone_while_nothing_changes(
     send(sender, 0.5)
     assert sender.fault == ''
     assert server.goals == [{'command': 0.5}] * 2
+
+
+class Anywhere:
+    """A node without ROS."""
+
+    resolve_topic_name = staticmethod('/{}'.format)
+
+    def create_client(self, *_: object) -> Any:
+        """Make a client that nothing answers."""
+        return SimpleNamespace(call_async=lambda request: Future())
+
+    def destroy_client(self, client: object) -> None:
+        """Do nothing."""
+
+
+def test_the_first_command_of_an_episode_is_a_goal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be the last one of before: in between, somebody may have opened the gripper."""
+    server, node = Server(), Anywhere()
+    monkeypatch.setattr(action_clients, 'ActionClient', lambda *_: server)
+    monkeypatch.setitem(sys.modules, 'control_msgs.action', SimpleNamespace(
+        GripperCommand=type('GripperCommand', (), {'Goal': dict})))
+    topic: Any = SimpleNamespace(
+        action='control_msgs/action/GripperCommand', topic='grip', trajectory='point',
+        goal_change=0.0, entries=[None], stop_of=lambda _: Stop.KEEP, name='grip')
+    loop: Any = SimpleNamespace(
+        robot=SimpleNamespace(commands=[topic]), writers=[None], policy=SimpleNamespace(
+            spec=SimpleNamespace(action_slices={'grip': slice(0, 1)})))
+    topic.entries = [SimpleNamespace(action='grip')]
+    watch: Any = SimpleNamespace()
+    publishers = CommandPublishers(node, loop, watch)  # type: ignore[arg-type]
+    [sender] = publishers._publishers
+    assert isinstance(sender, ActionSender)
+    for _ in range(2):
+        for _ in range(3):
+            send(sender, 0.5)
+        publishers.begin_episode()
+    assert server.goals == [{'command': 0.5}] * 2
+    # And after ~/resume.
+    send(sender, 0.5)
+    for state in (State.STOPPED, State.STOPPED, State.RUNNING, State.RUNNING):
+        send(sender, 0.5, state)
+    assert server.goals == [{'command': 0.5}] * 4
+    # Not while it is held: what was opened by hand stays open.
+    for state in (State.STOPPED, State.HOLD, State.HOLD):
+        send(sender, 0.5, state)
+    publishers.begin_episode()
+    send(sender, 0.5, State.HOLD)
+    assert len(server.goals) == 4
+    send(sender, 0.5)
+    assert len(server.goals) == 5
 
 
 def test_a_server_that_never_answers_cancellations(

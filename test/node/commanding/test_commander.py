@@ -48,7 +48,9 @@ class Scene:
         self.limiter: Any = SimpleNamespace(
             is_fast=True, stop=lambda: SLOWER, halt=lambda: LAST)
         self.loop: Any = SimpleNamespace(
-            controller=SimpleNamespace(halt=lambda: LAST, limiter=self.limiter))
+            controller=SimpleNamespace(
+                halt=lambda: LAST, limiter=self.limiter,
+                operator=SimpleNamespace(is_stopped=False)))
         logger: Any = SimpleNamespace(warning=lambda text: None, info=lambda text: None)
         self.log, self._input_log = DecisionLog(logger, lambda: 0.0), InputLog()
         for decision in before:
@@ -128,6 +130,18 @@ def test_a_stop_that_begins_a_hold(
     assert stamp == 7
     assert scene.log.last is decision
     assert scene.stop_commands == 1
+
+
+@pytest.mark.parametrize('ask', [
+    lambda scene: scene.commander.hold_at_standstill(scene.loop, 'no time'),
+    lambda scene: scene.commander.stop_overdue(scene.loop, scene.limiter, True)])
+def test_an_operators_stop_stays_in_force(ask: Callable[[Scene], None]) -> None:
+    """A gripper that somebody has opened by hand meanwhile gets no goal."""
+    scene = Scene(RUNNING)
+    scene.loop.controller.operator.is_stopped = True
+    ask(scene)
+    (decision, _), = scene.told
+    assert decision.state is State.STOPPED
 
 
 @pytest.mark.parametrize('before', [(), (Decision(State.WAITING, Reason.WAITING, ''),)])

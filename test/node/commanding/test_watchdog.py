@@ -117,21 +117,33 @@ def test_it_sends_nothing_without_a_claim_and_renews_one(watched: Any) -> None:
     """It asks for it while nothing is due, too, and stops the robot once it has it again."""
     loop, ears, _, _, log = watched
     asked: list[float] = []
+    refused: list[float] = []
     entitled = threading.Event()
 
     def may_command() -> bool:
         asked.append(time.monotonic())
+        if not entitled.is_set():
+            refused.append(asked[-1])
         return entitled.is_set()
 
     commander = ears.commander
     commander.may_command = may_command
     watchdog = Watchdog(commander, lambda: loop, log)
     watchdog.start(True)
-    until(lambda: asked[-1:] > [watchdog.beat + 2 * overdue_limit(loop, True)])
+    limit, begun = overdue_limit(loop, True), watchdog.beat
+    until(lambda: asked[-1:] > [begun + 2 * limit])
     assert not ears.sent
     assert not watchdog.has_fired
     entitled.set()
     until(lambda: ears.sent)
+    # Before that, the control thread has the time to begin anew, from where the robot is by then.
+    assert ears.times[0] - refused[-1] >= limit - 0.001
+    entitled.clear()
+    until(lambda: watchdog._limiter is None)
+    entitled.set()
+    count = len(ears.sent)
+    until(lambda: len(ears.sent) > count)
+    assert ears.times[count] - refused[-1] >= limit - 0.001
     watchdog.hand_back()
     watchdog.wait(LIMIT)
     # No decision is due for long.

@@ -44,6 +44,7 @@ class Robot:
         """Begin an episode."""
         self.decided: list[Decision] = []
         self.told: list[Decision] = []
+        self.is_overdue = False
         self.controller = SimpleNamespace(
             operator=SimpleNamespace(is_stopped=False), halt=lambda: np.zeros(1))
         self.loop: Any = SimpleNamespace(controller=self.controller)
@@ -56,10 +57,12 @@ class Robot:
         node: Any = None
         self.lockstep = LockstepTrigger(
             node, commander, self._tick,
-            lambda text: commander.hold_at_standstill(self.loop, text), lambda: None, list)
+            lambda text: commander.hold_at_standstill(self.loop, text), lambda: None, list,
+            lambda: self.is_overdue)
         self.lockstep.reset()
 
     def _tick(self, now: int, samples: object) -> None:
+        self.is_overdue = False
         state = State.STOPPED if self.controller.operator.is_stopped else State.RUNNING
         self.decided.append(Decision(state, Reason.NONE, '', np.array([1.0 + len(self.decided)])))
         self.told.append(self.decided[-1])
@@ -101,7 +104,12 @@ def _fall_silent(robot: Robot, monkeypatch: pytest.MonkeyPatch) -> None:
     robot.fall_silent(monkeypatch)
 
 
-@pytest.mark.parametrize('change', [_reset, _stop, _fall_silent])
+def _be_late(robot: Robot, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The watchdog has stopped the robot.
+    robot.is_overdue = True
+
+
+@pytest.mark.parametrize('change', [_reset, _stop, _fall_silent, _be_late])
 def test_earlier_decisions_are_not_sent_after_a_stop(
         change: Callable[[Robot, pytest.MonkeyPatch], None],
         monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,6 +121,24 @@ def test_earlier_decisions_are_not_sent_after_a_stop(
     robot.send(Instant.REPEATED)
     assert len(robot.decided) == 2
     assert robot.told[-2:] == [robot.decided[1]] * 2
+
+
+def test_an_answer_is_for_its_own_instant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If there is none to the next one, that is decided again when it is resent."""
+    robot = Robot()
+    robot.send(Instant.NEW)
+    decide = robot.lockstep._tick
+
+    def fail(now: int, samples: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(robot.lockstep, '_tick', fail)
+    with pytest.raises(RuntimeError):
+        robot.send(Instant.NEW)
+    monkeypatch.setattr(robot.lockstep, '_tick', decide)
+    robot.send(Instant.REPEATED)
+    assert robot.told == robot.decided
+    assert len(robot.decided) == 2
 
 
 def test_earlier_decisions_do_not_stop_a_resumed_robot() -> None:

@@ -101,7 +101,8 @@ class Stalled:
 def _spin(node: Node, stalled: Stalled, executor: Executor, keeps_up: bool) -> Ticker:
     """Run the ticks to their end; other work may keep them up, as parameters do."""
     commands: Any = SimpleNamespace(
-        send=lambda *_: None, try_to_send=lambda *_: False, unasked_stamp=lambda: 0)
+        send=lambda *_: None, try_to_send=lambda *_: False, unasked_stamp=lambda: 0,
+        begin_episode=lambda: None)
     ticker = Ticker(node, stalled.loop, commands, lambda: None)
     executor.add_node(node)
     # With the first message of a process, rclpy looks through all of its modules.
@@ -154,7 +155,7 @@ def test_a_deadline_is_served_once_and_not_before_it(
     # The executor has no turn until late in the second period.
     while timer.time_left() > -0.7 * _PERIOD:
         timer.keep_up()
-    assert len(served) == 1
+    assert 1 <= len(served) <= 1 + int(-timer.time_left() / _PERIOD)
     executor = make(node.context)
     executor.add_node(node)
     stop = node.create_timer(_PERIOD / 7, lambda: ended.done() and executor.wake())
@@ -167,6 +168,28 @@ def test_a_deadline_is_served_once_and_not_before_it(
     assert (passed > 0.9).all()
     # The clock is read twice for a deadline.
     assert min(late) > -0.01 * _PERIOD
+
+
+def test_a_deadline_is_served_once_by_a_process_that_is_kept_from_running(node: Node) -> None:
+    """Between its two clocks, for more than half a period, as on a busy machine."""
+    class Kept(TickTimer):
+        pause = 0.0
+
+        def time_left(self) -> float:
+            left, pause, self.pause = super().time_left(), self.pause, 0.0
+            time.sleep(pause)
+            return left
+
+    served: list[float | None] = []
+    timer = Kept(node, lambda: served.append(timer.deadline), lambda text: None)
+    timer.start(round(_PERIOD * 1e9))
+    while not served:
+        timer.keep_up()
+    timer.pause = 0.6 * _PERIOD
+    timer.keep_up()
+    assert len(served) == 1 or timer.time_left() < -_PERIOD
+    assert len(served) == len({round((at - served[0]) / _PERIOD) for at in served})
+    timer.stop()
 
 
 def test_a_deadline_of_simulated_time_is_not_served_before_it(node: Node) -> None:

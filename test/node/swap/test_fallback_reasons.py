@@ -40,8 +40,14 @@ PERSON = Decision(
     State.RUNNING, Reason.NOT_FINITE_ACTION, 'bad', commander=Commanding.PERSON)
 
 
-def swaps(*decisions: Decision, **settings: Any) -> list[int]:
-    """Tick ten times a second; return the numbers of the ticks in which it takes over."""
+def swaps(
+        *decisions: Decision, pause: int = 0, change: str = '', **settings: Any) -> list[int]:
+    """
+    Tick ten times a second; return the numbers of the ticks in which it takes over.
+
+    :param pause: Number of the tick that a deactivation of ten minutes comes before; 0 for none.
+    :param change: Policy of the loop that takes over before each tick; empty for none.
+    """
     usual, careful = (
         SimpleNamespace(
             policy=SimpleNamespace(spec=cube_spec(), sha256=name, path=name),
@@ -54,10 +60,18 @@ def swaps(*decisions: Decision, **settings: Any) -> list[int]:
         careful, SimpleNamespace(loop=usual),  # type: ignore[arg-type]
         SimpleNamespace(fall_back=found.append), logger)  # type: ignore[arg-type]
     taken = []
+    now = 0
     for number, decision in enumerate(decisions):
+        now += 10**8
+        if pause and number == pause:
+            now += 600 * 10**9
+            log.reset(0)
         tick = Tick(
-            number + 1, number * 10**8, decision, {}, log.step('a' * 64, False, Failed.NOTHING),
+            number + 1, now, decision, {}, log.step('a' * 64, False, Failed.NOTHING),
             lambda: 0.0)
+        if change:
+            fallback.on_transfer(SimpleNamespace(  # type: ignore[arg-type]
+                policy=SimpleNamespace(sha256=change.format(number))))
         fallback.on_tick(tick)
         before = len(found)
         fallback.on_idle(tick)
@@ -80,3 +94,17 @@ def swaps(*decisions: Decision, **settings: Any) -> list[int]:
 def test_how_long_a_reason_lasts(decisions: list[Decision], expected: list[int]) -> None:
     """It counts without a tick in between; a wait for the next answer is none."""
     assert swaps(*decisions) == expected
+
+
+@pytest.mark.parametrize(('decisions', 'expected'), [
+    ([BAD] * 9, [8]), ([BAD] * 3 + [WAIT] * 20, []), ([BAD] * 3 + [WAIT] * 3 + [BAD] * 6, [11])])
+def test_a_reason_of_an_earlier_episode_does_not_count(
+        decisions: list[Decision], expected: list[int]) -> None:
+    """Nor does the time while the node was inactive, or the robot was reset."""
+    assert swaps(*decisions, pause=3) == expected
+
+
+@pytest.mark.parametrize(('change', 'expected'), [('usual', [5]), ('policy {}', [])])
+def test_other_parameters_do_not_begin_a_reason_anew(change: str, expected: list[int]) -> None:
+    """Each of them has another loop take over; another policy is judged anew."""
+    assert swaps(*[BAD] * 8, change=change) == expected

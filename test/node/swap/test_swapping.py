@@ -577,9 +577,9 @@ def test_many_swaps_cost_no_ticks_and_no_memory(files: dict[str, Path]) -> None:
             _, after = cell.report()
             missed.append(int(after['run_missed_ticks']) - int(before['run_missed_ticks']))
             memory.append(resident(cell))
-        # A load on the thread that ticks would miss a dozen ticks a swap. On a busy machine one is
-        # missed here and there, as the worker may not get to give the interpreter back.
-        allowed = 2 * max(missed[0], missed[2]) + 150
+        # A load on the thread that ticks would miss a dozen ticks a swap, 600 in all. On a busy
+        # machine some are missed here and there, as the worker may not get the interpreter.
+        allowed = 2 * max(missed[0], missed[2]) + 300
         assert max(missed[1], missed[3]) < allowed, missed
         assert memory[3] - memory[1] < 10, memory
         cell.end()

@@ -34,6 +34,7 @@ pytest.importorskip('rclpy')
 
 from geometry_msgs.msg import PoseStamped, TwistStamped
 import rclpy
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -42,6 +43,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
+from dfp_ros.core.policy.policy_file import read_policy_file
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.policy_node import PolicyNode
 from dfp_ros.tools.preflight.main import main
@@ -238,6 +240,64 @@ def test_an_activation_can_require_it(
         assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
         assert node._ticker.is_active
     finally:
+        node.close()
+        rclpy.shutdown(context=context)
+
+
+def test_a_swap_can_require_it(
+        policy: Path, domain: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """While the node is active, another policy or rate needs a report; the old one goes on."""
+    report = tmp_path / 'preflight.json'
+    second = write_policy(tmp_path / 'second.onnx', cube_spec(name='second'), seed=7)
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=domain)
+    node = PolicyNode(context=context, parameter_overrides=[
+        Parameter(name, value=value) for name, value in {
+            'policy': str(policy), 'robot': str(SHIPPED), 'rate': 50.0,
+            'require_preflight': str(report)}.items()])
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+
+    def swap() -> str:
+        """Swap to the second policy; return the name of the one that runs then."""
+        assert node._ticker is not None
+        assert node._swapper is not None
+        [result] = node.set_parameters([Parameter('policy', value=str(second))])
+        assert result.successful, result.reason
+        end = time.monotonic() + 60
+        while node._swapper._jobs:
+            assert time.monotonic() < end
+            executor.spin_once(0.02)
+        return node._ticker.loop.policy.spec.name
+
+    try:
+        assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        assert node._ticker is not None
+        first = node._ticker.loop
+        write_report(report, subject(first), good(), judge(good()))
+        assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        assert swap() == first.policy.spec.name
+        assert node.get_parameter('policy').value == str(policy)
+        assert f'preflight report {report}: is about policy ' in capfd.readouterr().err
+        [result] = node.set_parameters([Parameter('rate', value=25.0)])
+        assert 'at 25 Hz with' in result.reason
+        # It runs on with other settings, and another policy takes over with its own report.
+        [result] = node.set_parameters([Parameter('noise_seed', value=5)])
+        assert result.successful, result.reason
+        mine = replace(
+            subject(first), policy='second', policy_sha256=read_policy_file(second).sha256)
+        write_report(report, mine, good(), judge(good()))
+        assert swap() == 'second'
+        assert node._swapper is not None
+        assert 'takes over' in node._swapper.rollback()
+        assert node._ticker.loop.policy.sha256 == first.policy.sha256
+        # Without ticks, an activation has to come first.
+        assert node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+        [result] = node.set_parameters([Parameter('rate', value=25.0)])
+        assert result.successful, result.reason
+        assert node.trigger_activate() == TransitionCallbackReturn.FAILURE
+    finally:
+        executor.shutdown()
         node.close()
         rclpy.shutdown(context=context)
 

@@ -92,13 +92,23 @@ class Node:
         self.answer.problem = ''
         self.shadow = shadow
         if running:
-            self.previous, self.running = self.running, running
+            self.take_over(running)
         self.say()
         self.releases.poll(1.0)
 
+    def take_over(self, running: str) -> None:
+        """Run another policy, without saying so yet."""
+        self.previous, self.running = self.running, running
+        self.since += 1
+
+    def start(self, running: str) -> None:
+        """Start anew, with no policy but this, without saying so yet."""
+        self.running, self.previous, self.shadow = running, None, None
+        self.since += 1
+
     def choose(self, running: str) -> None:
         """Run what another chose."""
-        self.previous, self.running = self.running, running
+        self.take_over(running)
         self.say()
         self.releases.poll(1.0)
 
@@ -237,7 +247,7 @@ def test_a_node_that_is_started_again_gets_the_last_policy(node: Node) -> None:
     node.releases.swap(new, 0.0)
     node.do(running=new.sha256)
     node.releases.stage(node.candidate('next'), 2.0)
-    node.running, node.previous, node.since = first, None, 1
+    node.start(first)
     node.say()
     node.releases.poll(3.0)
     node.releases.end_episode(4.0)
@@ -276,7 +286,7 @@ def test_what_a_person_chose_stays_until_they_say_so(node: Node, is_own: bool) -
     assert not node.releases.is_due
     assert node.releases.held == node.names[chosen].name
     # Nor is it undone because the node is started again.
-    node.running, node.previous, node.shadow, node.since = first, None, None, 1
+    node.start(first)
     node.say()
     node.releases.poll(6.0)
     node.releases.end_episode(7.0)
@@ -305,6 +315,27 @@ def test_what_a_person_chose_at_the_same_moment_comes_back(node: Node) -> None:
     assert node.running != first
 
 
+def test_a_roll_back_that_undoes_a_policy_of_which_nothing_was_heard(node: Node) -> None:
+    """The node says only what came of both: the policy before, which took over once more."""
+    one = node.candidate('one')
+    node.releases.swap(one, 0.0)
+    node.do(running=one.sha256)
+    two = node.candidate('two')
+    node.releases.swap(two, 2.0)
+    node.take_over(two.sha256)
+    node.do(running=one.sha256)
+    assert f'{one.path} was chosen by another' in node.lines[-1]
+    assert node.releases.held == one.path.name
+    assert not node.changes.is_busy
+    assert node.releases.swaps == 2
+    node.releases.poll(100.0)
+    assert node.asked[2:] == []
+    # The policy that was rolled back is not the learner's any more, if a person has it run.
+    node.releases.go_on()
+    node.choose(two.sha256)
+    assert node.releases.held == two.path.name
+
+
 def test_nothing_is_requested_beside_another_or_before_everything_is_heard(node: Node) -> None:
     """What a person has loaded takes over; after a standstill, the node may run anything."""
     new = node.candidate('new')
@@ -325,7 +356,7 @@ def test_a_node_that_is_started_again_with_another_policy_keeps_it(node: Node) -
     new = node.candidate('new')
     node.releases.swap(new, 0.0)
     node.do(running=new.sha256)
-    node.running, node.previous, node.since = node.file('own'), None, 1
+    node.start(node.file('own'))
     node.say()
     node.releases.poll(3.0)
     node.releases.end_episode(4.0)
