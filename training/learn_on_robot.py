@@ -29,7 +29,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-import fcntl
 import os
 from pathlib import Path
 import sys
@@ -43,6 +42,7 @@ import tyro
 from dfp_ros.core.files.user_path import user_path
 from training.common.disk import WriteError
 from training.common.error_line import error_line
+from training.common.folder_lock import locked, LockedError
 from training.learning.trainer import checkpoint, readiness
 from training.learning.trainer.log import RunLog
 from training.learning.trainer.session import (
@@ -109,13 +109,9 @@ def _lock(out: Path, stack: ExitStack) -> None:
 
     :raises LearnerError: If another learner writes to it.
     """
-    # A link there must not have another file emptied, or created.
-    file = os.open(
-        out / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
-    stack.callback(os.close, file)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+        stack.enter_context(locked(out / LOCK))
+    except LockedError as error:
         raise LearnerError(
             f'{out}: another learner writes to this folder; end that one, or name another '
             'folder with --out') from error

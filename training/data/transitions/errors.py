@@ -15,9 +15,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
+import errno
+import os
 from pathlib import Path
 
+from dfp_ros.core.text.printable import printable, TEXT
 from training.common import permission
 
 
@@ -25,11 +29,23 @@ class DataError(ValueError):
     """Data are missing, damaged, or do not fit the environment."""
 
 
-def permitted(path: Path) -> AbstractContextManager[None]:
+@contextmanager
+def permitted(path: Path) -> Iterator[None]:
     """
-    Require that this user may read data; see :func:`training.common.permission.permitted`.
+    Require that there may be data, and that this user may read them.
+
+    See :func:`training.common.permission.permitted`.
 
     :param path: What is read, for the error.
-    :raises DataError: If it may not, also within the block.
+    :raises DataError: If it may not, also within the block, or no file can have that name.
     """
-    return permission.permitted(path, DataError)
+    try:
+        with permission.permitted(path, DataError):
+            yield
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise DataError(
+            f'{printable(path, TEXT)}: found a name that no file can have '
+            f'({os.strerror(errno.ENAMETOOLONG)}); name a data file, or a folder of them'
+        ) from error

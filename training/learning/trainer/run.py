@@ -28,9 +28,10 @@ from dfp_ros.core.text.printable import listed
 from dfp_ros.core.text.say import say
 from dfp_ros.spec import PolicySpec
 from training.common import memory
-from training.common.disk import make_folder, WriteError
+from training.common.disk import make_folder, write_error, WriteError
 from training.common.error_line import error_line
 from training.common.files import require_output
+from training.common.folder_lock import locked, LockedError
 from training.common.permission import permitted
 from training.common.provenance import commit, versions
 from training.config import NO_ENVIRONMENT, TrainConfig
@@ -60,6 +61,9 @@ from training.learning.trainer.session import (
     TrainingError,
 )
 
+# File in the folder of a run, locked by the process that trains it.
+LOCK = '.training'
+
 
 def train(
         run: Path, config: TrainConfig, resume: bool = False,
@@ -77,13 +81,16 @@ def train(
         not finite, or writing fails (the last checkpoint is kept).
     :raises CompileError: If compilation is requested and there is no working compiler.
     """
+    with ExitStack() as locks:
+        return _train(run, config, resume, init_from, until, locks)
+
+
+def _train(
+        run: Path, config: TrainConfig, resume: bool, init_from: Path | None, until: int | None,
+        locks: ExitStack) -> checkpoint.Progress:
     config.require_simulator()
     saved = run / 'checkpoint.pt'
-    with permitted(saved, TrainingError):
-        is_there = saved.exists()
-    if is_there and not resume:
-        raise TrainingError(
-            f'{run}: found a run there; continue it with --resume, or name another --run')
+    _require_new(saved, resume)
     if resume and init_from:
         raise TrainingError(
             f'--init-from: found {init_from} together with --resume; a resumed run starts from '
@@ -94,6 +101,9 @@ def train(
         require_output(saved)
     except WriteError as error:
         raise TrainingError(str(error)) from error
+    if resume and run.is_dir():
+        # Before the checkpoint is read, which another may write.
+        _lock(run, locks)
     if config.device == 'cuda' and not torch.cuda.is_available():
         raise TrainingError("device: found 'cuda', but torch sees no GPU; use --device cpu")
     if config.batch_size % distributed.count():
@@ -137,6 +147,8 @@ def train(
             readiness.require_space(state.agent, config, run)
             make_folder(run)
             if not resume:
+                _lock(run, locks)
+                _require_new(saved, resume)
                 readiness.require_export(state.agent, spec, run)
         if config.compile:
             state.agent.compile_networks()
@@ -168,6 +180,29 @@ def train(
                 session.keep()
         session.keep(everything=stopped())
     return progress
+
+
+def _require_new(saved: Path, resume: bool) -> None:
+    """Require that a run that does not resume replaces no other one."""
+    with permitted(saved, TrainingError):
+        if saved.exists() and not resume:
+            raise TrainingError(
+                f'{saved.parent}: found a run there; continue it with --resume, or name another '
+                '--run')
+
+
+def _lock(run: Path, locks: ExitStack) -> None:
+    """Require that no other process writes to the folder of a run, until the end of this one."""
+    if distributed.own():
+        return
+    try:
+        locks.enter_context(locked(run / LOCK))
+    except LockedError as error:
+        raise TrainingError(
+            f'{run}: another training writes to this folder; wait for it or end it, or name '
+            'another --run') from error
+    except OSError as error:
+        raise TrainingError(str(write_error(run / LOCK, error, 0, 0))) from error
 
 
 def left_out(spec: PolicySpec, data: str) -> Iterator[str]:

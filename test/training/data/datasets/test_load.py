@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from training.data.datasets.load import load, locate
+from training.data.datasets.numbered import files
 from training.data.transitions.source import DataSource
 from training.data.transitions.transitions import DataError
 
@@ -36,3 +37,10 @@ def test_files_that_keep_their_reader(name: str, tmp_path: Path) -> None:
                 read(path)
         path.unlink()
         path.symlink_to('/dev/zero')
+
+
+@pytest.mark.parametrize('name', ['x' * 300, 'x' * 300 + '.npz', 'x' * 300 + '.hdf5'])
+def test_a_name_that_is_too_long_is_no_traceback(name: str, tmp_path: Path) -> None:
+    for read in (locate, files, lambda each: load(DataSource(each, 'none'))):
+        with pytest.raises(DataError, match='found a name that no file can have .*; name a data'):
+            read(tmp_path / name)

@@ -30,11 +30,12 @@ torch = pytest.importorskip('torch')
 
 from testing.learning.runs import settings, unevaluated  # noqa: E402
 from training.common.disk import write_error  # noqa: E402
+from training.common.folder_lock import locked  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
 from training.learning.trainer import checkpoint_file  # noqa: E402
 from training.learning.trainer.checkpoint import load_agent  # noqa: E402
 from training.learning.trainer.checkpoint_file import CheckpointError, read  # noqa: E402
-from training.learning.trainer.run import train  # noqa: E402
+from training.learning.trainer.run import LOCK, train  # noqa: E402
 from training.learning.trainer.session import disk_errors, TrainingError  # noqa: E402
 from training.train import main  # noqa: E402
 
@@ -104,6 +105,30 @@ def test_existing_run_is_not_overwritten(drawn_data: Path, tmp_path: Path) -> No
     train(tmp_path / 'run', unevaluated(drawn_data, steps=1))
     with pytest.raises(TrainingError, match='found a run there; continue it with --resume'):
         train(tmp_path / 'run', unevaluated(drawn_data, steps=1))
+
+
+@pytest.mark.parametrize('resume', [False, True])
+def test_a_run_that_another_training_writes_is_left_to_it(
+        drawn_data: Path, tmp_path: Path, resume: bool) -> None:
+    """Two wrote one log, and each replaced the checkpoint of the other."""
+    run, config = tmp_path / 'run', unevaluated(drawn_data, steps=2)
+    run.mkdir()
+    if resume:
+        train(run, config, until=1)
+    before = {path: path.read_bytes() for path in run.iterdir()}
+    with locked(run / LOCK):
+        with pytest.raises(TrainingError, match='another training writes to this folder; wait'):
+            train(run, config, resume=resume)
+    assert {path: path.read_bytes() for path in run.iterdir()} == {
+        **before, run / LOCK: b''}
+    assert train(run, config, resume=resume).step == 2
+
+
+def test_a_lock_that_cannot_be_made_is_named(drawn_data: Path, tmp_path: Path) -> None:
+    (tmp_path / LOCK).symlink_to(tmp_path / 'other')
+    with pytest.raises(TrainingError, match=rf'{tmp_path}/{LOCK}: cannot be written'):
+        train(tmp_path, unevaluated(drawn_data, steps=1))
+    assert not (tmp_path / 'other').exists()
 
 
 def test_a_run_that_is_a_file(
