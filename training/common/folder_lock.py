@@ -39,9 +39,7 @@ def locked(path: Path) -> Iterator[None]:
     :raises LockedError: If another process holds it.
     :raises OSError: If the file cannot be made, or is a link.
     """
-    # A link there must not have another file emptied, or created.
-    file = os.open(
-        path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+    file = _open(path)
     try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -53,3 +51,15 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(file)
+
+
+def _open(path: Path) -> int:
+    # A link there must not have another file emptied, or created.
+    flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        return os.open(path, flags | os.O_RDWR | os.O_CREAT, 0o644)
+    except PermissionError:
+        if not path.exists():
+            raise
+        # Of another user, whose file locks as well.
+        return os.open(path, flags | os.O_RDONLY)

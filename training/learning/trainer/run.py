@@ -202,7 +202,7 @@ def _lock(run: Path, locks: ExitStack) -> None:
             f'{run}: another training writes to this folder; wait for it or end it, or name '
             'another --run') from error
     except OSError as error:
-        raise TrainingError(str(write_error(run / LOCK, error, 0, 0))) from error
+        raise TrainingError(str(write_error(run / LOCK, error, None, 0))) from error
 
 
 def left_out(spec: PolicySpec, data: str) -> Iterator[str]:
