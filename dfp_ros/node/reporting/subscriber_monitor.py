@@ -55,5 +55,5 @@ class SubscriberMonitor:
         types = dict(self._node.get_topic_names_and_types()).get(topic, ())
         found = {
             name for each in types
-            for name in similar_topics(self._node, topic, each, self._node.count_subscribers)}
+            for name in similar_topics(self._node, topic, each, is_taken=True)}
         return f'; {nearest(topic, sorted(found))} (same type)' if found else ''

@@ -15,7 +15,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,20 +87,21 @@ def publisher_names(node: Node, topic: str) -> list[str]:
 
 
 def similar_topics(
-        node: Node, topic: str, type_name: str,
-        count: Callable[[str], int] | None = None) -> tuple[str, ...]:
+        node: Node, topic: str, type_name: str, is_taken: bool = False) -> tuple[str, ...]:
     """
-    List other topics of a type that have a publisher.
+    List other topics of a type that have a publisher, or a subscriber, beside the node's own.
 
     :param node: The node that sees the ROS graph.
     :param topic: The topic's full name.
     :param type_name: The message type.
-    :param count: Counts the ends that are wanted instead, such as ``node.count_subscribers``.
+    :param is_taken: Whether a subscriber is wanted.
     """
-    count = count or node.count_publishers
+    # Asked for the ends themselves, a node applies its remappings to the name.
+    count = node.count_subscribers if is_taken else node.count_publishers
+    own = Counter(end.topic_name for end in (node.subscriptions if is_taken else node.publishers))
     return tuple(
         name for name, types in node.get_topic_names_and_types()
-        if type_name in types and name != topic and count(name))
+        if type_name in types and name != topic and count(name) > own[name])
 
 
 def namesakes(node: Node, topic: str, type_name: str) -> str:

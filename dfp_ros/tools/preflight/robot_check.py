@@ -138,7 +138,7 @@ def find_commands(node: Node, robot: RobotDescription) -> tuple[CommandFigures, 
             command.name, topic, command.action or command.type, servers, others,
             tuple(text for entry in command.entries for text in unlimited(command, entry)),
             tuple(name for name in similar_topics(
-                node, topic, command.type, node.count_subscribers) if name not in own)))
+                node, topic, command.type, is_taken=True) if name not in own)))
     return tuple(found)
 
 

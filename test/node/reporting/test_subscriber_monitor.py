@@ -50,3 +50,15 @@ def test_a_robot_of_another_namespace(tmp_path: Path) -> None:
                 DiagnosticArray, '/diagnostics', reports.append, 10)
             peer.wait_for(lambda: len(reports) > 3)
             assert node.output.count('no subscriber on') == 1
+
+
+def test_topics_that_the_node_itself_subscribes_to_are_no_controllers(tmp_path: Path) -> None:
+    """Those of a person, which have the type of the command, and the nearest name."""
+    domain = free_domain()
+    with Peer(domain) as peer:
+        peer.node.create_subscription(TwistStamped, '/twist_command', lambda message: None, 10)
+        with NodeProcess(
+                'dfp_ros.policy_node', domain, '--ros-args', '-r', 'twist_command:=servo/twist',
+                *arguments(write_policy(tmp_path / 'a.onnx'), latency_share=10.0)) as node:
+            peer.wait_for(lambda: 'no subscriber on /servo/twist' in node.output)
+            assert '/twist_command' in node.output.partition('/servo/twist')[2]
