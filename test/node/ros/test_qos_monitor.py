@@ -148,11 +148,14 @@ def test_a_driver_that_comes_back_with_other_messages(tmp_path: Path) -> None:
 
 def test_a_topic_in_another_namespace_is_named() -> None:
     """As long as nothing publishes the source's own; one of another type is none."""
-    with Peer(free_domain()) as peer:
+    domain = free_domain()
+    with Peer(domain) as peer, Peer(domain) as other:
         for topic, kind in (
                 ('/joint_states', JointState), ('/a/joint_states', Float64MultiArray),
                 ('/a/others', JointState)):
-            peer.node.create_publisher(kind, topic, 1)
+            other.node.create_publisher(kind, topic, 1)
+        # What the node itself publishes is no source of it.
+        peer.node.create_publisher(JointState, '/b/joint_states', 1)
         watch = QosMonitor(peer.node)
         watch.watch_source('/left/joint_states', 'sensor_msgs/msg/JointState')
         peer.node.create_subscription(JointState, '/left/joint_states', print, 1)
@@ -165,7 +168,7 @@ def test_a_topic_in_another_namespace_is_named() -> None:
         assert said() == {'/left/joint_states': (
             'nothing publishes it, but /joint_states (same type); change the namespace, or remap '
             'the topic')}
-        peer.node.create_publisher(JointState, '/left/joint_states', 1)
+        other.node.create_publisher(JointState, '/left/joint_states', 1)
         peer.wait_for(lambda: not said())
 
 
