@@ -192,7 +192,8 @@ class Controller:
         self.dead_man_steps += other.dead_man_steps
         self._monitors.transfer_from(other._monitors)
         self._builder = other._builder
-        other._values.tick, self._values = self._values.tick, other._values
+        other._values.tick = self._values.tick
+        self._values = other._values
         self.limiter.transfer_from(other.limiter)
         if self._person is not None and other._person is not None:
             self._person.transfer_from(other._person)

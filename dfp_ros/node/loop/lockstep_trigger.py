@@ -57,7 +57,7 @@ class LockstepTrigger:
             tick: Callable[[int, Mapping[str, Sample]], None],
             stand_still: Callable[[str], None], beat: Callable[[], None],
             missing: Callable[[], list[str]],
-            is_overdue: Callable[[], bool] = lambda: False) -> None:
+            is_overdue: Callable[[], bool]) -> None:
         """Wait to be started."""
         self._node = node
         self._commander = commander

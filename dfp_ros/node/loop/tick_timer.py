@@ -103,9 +103,10 @@ class TickTimer:
         if self._timer is None or self.is_simulated:
             return
         now, left = self._read()
-        if left <= 0:
+        late = -left
+        if late >= 0:
             # The timer's next call is the first deadline at which it was not called.
-            self._serve(now - -left % self._period)
+            self._serve(now - late % self._period)
 
     def time_left(self) -> float:
         """Measure the seconds until the next deadline; infinity while there is none."""

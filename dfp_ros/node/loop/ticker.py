@@ -294,7 +294,7 @@ class Ticker:
                 failed = Failed.OVERDUE
                 loop.controller.go_on_from(self._watchdog.hand_back()[0] or before)
             elif failed is Failed.SENDING:
-                failed = _take_back(loop, last, error)
+                failed = _assume_unsent(loop, last, error)
             decision = loop.controller.fail(
                 error.error if isinstance(error, NotSentError) else error)
             self.commander.try_to_send(loop, decision, now)
@@ -431,13 +431,14 @@ class Ticker:
         self.tick(now, self.store.at(now))
 
 
-def _take_back(loop: ControlLoop, last: list[float] | None, error: Exception) -> Failed:
+def _assume_unsent(loop: ControlLoop, last: list[float] | None, error: Exception) -> Failed:
     """
     Have the limiter go on from the command that the robot has: it would jump to a later one.
 
     :param loop: The control loop whose decision was not sent.
     :param last: The command before.
     :param error: Why it was not sent.
+    :return: Whether any topic got it.
     """
     size = loop.policy.spec.action_size
     places = error.places if isinstance(error, NotSentError) else range(size)

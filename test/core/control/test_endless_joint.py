@@ -223,20 +223,27 @@ takeover:
 """
 
 
-@pytest.mark.parametrize('unit', ['rad', 'deg'])
-def test_a_target_of_a_person_leaves_out_the_turns_that_the_driver_does(
-        unit: str, tmp_path: Path) -> None:
-    """The robot is at -0.3 rad there, and goes to -0.2 rad, not a whole turn back."""
+def with_leader(folder: Path, unit: str, step: float) -> Any:
+    """Make the controller of a joint that a person moves with a leader, by at most so many rad."""
     size = 1.0 if unit == 'rad' else math.radians(1)
-    spec = spec_in(unit, 0.05 / size)
-    robot_in(tmp_path, unit)
-    path = tmp_path / 'robot.yaml'
+    spec = spec_in(unit, step / size)
+    robot_in(folder, unit)
+    path = folder / 'robot.yaml'
     path.write_text(path.read_text() + TAKEOVER.replace(
         'path: position', f'path: position, scale: {1 / size}'))
     controller: Any = make_controller(
         Settings('any', 'any'), load_robot_description(path), Ahead(spec, 1),
         iter(range(10**9)).__next__)
     controller.reset(0)
+    return controller
+
+
+@pytest.mark.parametrize('unit', ['rad', 'deg'])
+def test_a_target_of_a_person_leaves_out_the_turns_that_the_driver_does(
+        unit: str, tmp_path: Path) -> None:
+    """The robot is at -0.3 rad there, and goes to -0.2 rad, not a whole turn back."""
+    size = 1.0 if unit == 'rad' else math.radians(1)
+    controller = with_leader(tmp_path, unit, 0.05)
     here, now, found = 3.0, 0, []
     for _ in range(140):
         now += TICK
@@ -261,15 +268,7 @@ def test_a_target_is_reached_the_shorter_way(
         leader: tuple[float, float], start: float, end: float, unit: str, tmp_path: Path) -> None:
     """A joint without end has no other."""
     size = 1.0 if unit == 'rad' else math.radians(1)
-    spec = spec_in(unit, 0.5 / size)
-    robot_in(tmp_path, unit)
-    path = tmp_path / 'robot.yaml'
-    path.write_text(path.read_text() + TAKEOVER.replace(
-        'path: position', f'path: position, scale: {1 / size}'))
-    controller: Any = make_controller(
-        Settings('any', 'any'), load_robot_description(path), Ahead(spec, 1),
-        iter(range(10**9)).__next__)
-    controller.reset(0)
+    controller = with_leader(tmp_path, unit, 0.5)
     here, found = start, []
     for i in range(80):
         now = (i + 1) * TICK

@@ -27,7 +27,6 @@ pytest.importorskip('rclpy')
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import qos_profile_services_default, QoSProfile
 from std_srvs.srv import Trigger
 
 from dfp_ros.node.ros.domain import free_domain
@@ -58,12 +57,7 @@ def test_every_client_has_the_profile() -> None:
         assert set(profiles.values()) == {'CALL_QOS'}, f'{path}:{part.lineno}'
 
 
-@pytest.mark.parametrize('profile', [
-    CALL_QOS,
-    # What is guarded against; if it passes one day, the profile is not needed any more.
-    pytest.param(qos_profile_services_default, marks=pytest.mark.xfail(
-        raises=TimeoutError, strict=False, reason='answers to others push this one out'))])
-def test_an_answer_waits_for_a_client_that_is_late(profile: QoSProfile) -> None:
+def test_an_answer_waits_for_a_client_that_is_late() -> None:
     """While another client has four times as many answers as a service keeps by default."""
     domain = free_domain()
     ended = threading.Event()
@@ -85,7 +79,7 @@ def test_an_answer_waits_for_a_client_that_is_late(profile: QoSProfile) -> None:
     thread.start()
     try:
         with Peer(domain) as late, Peer(domain) as busy:
-            client = late.node.create_client(Trigger, '/server/served', qos_profile=profile)
+            client = late.node.create_client(Trigger, '/server/served', qos_profile=CALL_QOS)
             late.wait_for(client.service_is_ready)
             wait_until_known(late.node, '/server/served', late.wait_for)
             busy.call(Trigger, '/server/served')
