@@ -188,7 +188,7 @@ def main(arguments: list[str] | None = None) -> int:
                 f'--run-folder {asked.run_folder}: found a file, expected a folder or a new name')
         if asked.list:
             for run in runs:
-                print(f'{run.name}: {"finished" if run.finished(asked.run_folder) else "to do"}')
+                say(f'{run.name}: {"finished" if run.finished(asked.run_folder) else "to do"}')
             return 0
         return sweep(runs, asked)
     except (ValueError, TrainingError, OSError) as error:

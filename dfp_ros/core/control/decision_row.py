@@ -37,6 +37,7 @@ from dfp_ros.core.planning.plan_trace import Answered, Origin, PlanTrace
 from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.text.numbers import all_shown
 from dfp_ros.core.text.printable import listed, printable
+from dfp_ros.core.text.say import say
 
 # Times and seeds are split: a double represents neither ns since 1970 nor 63 bits exactly.
 _SECOND, _HALF = 1_000_000_000, 2**32
@@ -494,4 +495,4 @@ def table() -> str:
 
 
 if __name__ == '__main__':
-    print(table())
+    say(table())

@@ -14,6 +14,7 @@
 """The tables of docs/safety.md."""
 
 from dfp_ros.core.safety.reasons import tables
+from dfp_ros.core.text.say import say
 
 if __name__ == '__main__':
-    print(tables())
+    say(tables())

@@ -185,7 +185,7 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             choose_backend()
         except RenderingError as error:
-            print(f'demo: skipped: the camera of the simulated robot cannot be rendered: {error}')
+            say(f'demo: skipped: the camera of the simulated robot cannot be rendered: {error}')
             return 0
     signals = Signals()
     report = Report(options.episodes)

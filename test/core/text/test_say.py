@@ -46,12 +46,15 @@ def test_a_lost_reader_ends_no_program(tmp_path: Path) -> None:
         done.unlink()
 
 
-def test_no_program_ends_because_its_errors_cannot_be_written() -> None:
-    """`print` raises OSError then, in the middle of a training or of the result of a replay."""
+def test_no_program_ends_because_its_output_cannot_be_written() -> None:
+    """
+    `print` raises OSError then, in the middle of a training or of the result of a replay.
+
+    The output of `describe` is a file for whoever redirects it: it handles the error itself.
+    """
     found = {
         file.relative_to(ROOT).as_posix() for folder in ('dfp_ros', 'training')
         for file in (ROOT / folder).rglob('*.py')
         for call in ast.walk(ast.parse(file.read_text(encoding='utf-8')))
-        if isinstance(call, ast.Call) and ast.unparse(call.func) == 'print'
-        and any(ast.unparse(word) == 'file=sys.stderr' for word in call.keywords)}
-    assert not found
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == 'print'}
+    assert found == {'dfp_ros/core/text/say.py', 'dfp_ros/tools/describe/main.py'}
