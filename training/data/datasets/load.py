@@ -55,11 +55,20 @@ def locate(path: Path) -> Path:
         return _locate(path)
 
 
-def _locate(path: Path) -> Path:
+def require_readable(path: Path) -> None:
+    """
+    Require that a path, if there is one, is a regular file or a folder.
+
+    :raises DataError: If it is not; a FIFO would be waited for, a device read without end.
+    """
     if path.exists() and not path.is_file() and not path.is_dir():
         raise DataError(
             f'{path}: found a FIFO, a device or a socket, expected a regular file; reading it '
             'could take for ever')
+
+
+def _locate(path: Path) -> Path:
+    require_readable(path)
     # For a missing .hdf5, the Robomimic reader raises the error.
     if path.exists() or path.suffix == '.hdf5':
         return path

@@ -38,7 +38,7 @@ from dfp_ros.core.text.printable import listed
 from dfp_ros.spec_images import ImageField
 from training.config import TrainConfig
 from training.data.datasets.alike import joined, require_alike
-from training.data.datasets.load import load_file, locate, require_used
+from training.data.datasets.load import load_file, locate, require_readable, require_used
 from training.data.datasets.summary import keep, kept, state, Summary
 from training.data.formats.lerobot.layout import is_dataset
 from training.data.transitions.errors import permitted
@@ -188,7 +188,10 @@ def files(path: Path) -> list[Path]:
     :raises DataError: If there is none.
     """
     with permitted(path):
-        return _files(path)
+        found = _files(path)
+        for file in found:
+            require_readable(file)
+        return found
 
 
 def _files(path: Path) -> list[Path]:

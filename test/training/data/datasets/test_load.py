@@ -39,6 +39,18 @@ def test_files_that_keep_their_reader(name: str, tmp_path: Path) -> None:
         path.symlink_to('/dev/zero')
 
 
+@pytest.mark.parametrize('name', ['x', 'x/x-000', 'x.npz'])
+def test_numbered_files_that_keep_their_reader(name: str, tmp_path: Path) -> None:
+    """By the name of their folder, with a stem of its own or not, and by their common name."""
+    folder = tmp_path / 'x'
+    folder.mkdir()
+    place = folder if '.' not in name else tmp_path
+    os.mkfifo(place / 'x-001.npz')
+    asked = tmp_path / name if '/' not in name else folder / 'x'
+    with pytest.raises(DataError, match=r'x-001.npz: found a FIFO, .* expected a regular file'):
+        files(asked)
+
+
 @pytest.mark.parametrize('name', ['x' * 300, 'x' * 300 + '.npz', 'x' * 300 + '.hdf5'])
 def test_a_name_that_is_too_long_is_no_traceback(name: str, tmp_path: Path) -> None:
     for read in (locate, files, lambda each: load(DataSource(each, 'none'))):
