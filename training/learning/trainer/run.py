@@ -56,6 +56,7 @@ from training.learning.trainer.replay_buffer import HeldFrames, ReplayBuffer
 from training.learning.trainer.session import (
     acting,
     disk_errors,
+    memory_errors,
     Session,
     stop_signals,
     TrainingError,
@@ -78,10 +79,10 @@ def train(
     :param until: Stop after this number of updates as at a signal; None for the whole run.
     :return: Progress of the run.
     :raises TrainingError: If the folder already contains a run, the device is missing, a loss is
-        not finite, or writing fails (the last checkpoint is kept).
+        not finite, the memory does not suffice, or writing fails (the last checkpoint is kept).
     :raises CompileError: If compilation is requested and there is no working compiler.
     """
-    with ExitStack() as locks:
+    with ExitStack() as locks, memory_errors(config, run / 'checkpoint.pt'):
         return _train(run, config, resume, init_from, until, locks)
 
 

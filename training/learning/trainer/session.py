@@ -27,9 +27,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from dfp_ros.core.text.printable import printable
 from dfp_ros.core.text.say import say
 from training.common.disk import DISK, free_bytes, megabytes, number_of, WriteError
-from training.config import NO_ENVIRONMENT
+from training.config import NO_ENVIRONMENT, TrainConfig
 from training.evaluation.environment_fit import draws
 from training.evaluation.environments import EnvironmentFailed, start
 from training.evaluation.episodes import Act
@@ -47,6 +48,11 @@ from training.learning.trainer.schedule import (
     trains_actor,
     value_weight,
 )
+
+# What PyTorch's error of a failed allocation on the CPU begins with, after its place in the code.
+_CPU_ALLOCATOR = 'DefaultCPUAllocator:'
+# Most characters of it that are repeated.
+_LONGEST = 300
 
 
 class TrainingError(RuntimeError):
@@ -114,7 +120,15 @@ class Session:
             self._evaluate()
 
     def update(self) -> None:
-        """Take one update."""
+        """
+        Take one update.
+
+        :raises TrainingError: If the memory does not suffice.
+        """
+        with memory_errors(self._state.config, self._saved):
+            self._update()
+
+    def _update(self) -> None:
         state = self._state
         began = time.monotonic()
         config, step = state.config, state.progress.step
@@ -314,6 +328,32 @@ def disk_errors(saved: Path, resume: str = 'use --resume') -> Iterator[None]:
             f'{saved.parent}: cannot be written ({os.strerror(number)}{room}); free some space '
             f'and {resume if saved.exists() else "start again"}, {_last_good(saved)}'
         ) from error
+
+
+@contextmanager
+def memory_errors(config: TrainConfig, saved: Path) -> Iterator[None]:
+    """
+    Turn a failed allocation into a :class:`TrainingError` that says how to need less.
+
+    On the CPU, Linux may grant more than there is, and end the process when that is used.
+
+    :param config: Settings of the run.
+    :param saved: Path of the run's checkpoint.
+    :raises TrainingError: If memory could not be allocated, on the CPU or a GPU.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        text = str(error)
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and _CPU_ALLOCATOR not in (
+                text):
+            raise
+        why = printable(text.rpartition(_CPU_ALLOCATOR)[2].strip().partition('\n')[0], _LONGEST)
+        raise TrainingError(
+            f'device {config.device}: found too little memory ({why or "not said how much"}) for '
+            f'--batch-size {config.batch_size}, --pool {config.pool} and --hidden '
+            f'{" ".join(map(str, config.hidden))}, in a new run of which one has to be smaller; '
+            f'{_last_good(saved)}') from error
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from functools import partial
 from importlib import util
 import os
 from pathlib import Path
+import resource
 import shutil
 from types import SimpleNamespace
 from typing import Any
@@ -46,6 +47,26 @@ from training.learning.trainer.log import read_rows  # noqa: E402
 from training.learning.trainer.run import prepare, swap, train  # noqa: E402
 from training.learning.trainer.session import TrainingError  # noqa: E402
 from training.train import main  # noqa: E402
+
+
+def test_too_little_memory_for_an_update(tmp_path: Path, config: TrainConfig) -> None:
+    """With what the system grants now, and a third of a gigabyte; earlier updates are kept."""
+    config = replace(config, environment='none', steps=4, checkpoint_every=1)
+    assert train(tmp_path / 'run', config, until=2).step == 2
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 300_000_000, before[1]))
+    try:
+        with pytest.raises(TrainingError, match=(
+                r'device cpu: found too little memory \(.*allocate.*\) for --batch-size 65536, '
+                r'--pool 2 and --hidden 1024, .*; none was saved$')):
+            train(tmp_path / 'large', replace(config, batch_size=2**16, hidden=(1024,)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+    with pytest.raises(TrainingError, match='too little memory .* the last good checkpoint is'), (
+            session.memory_errors(config, tmp_path / 'run' / 'checkpoint.pt')):
+        np.zeros((2**24, 2**24))
+    assert train(tmp_path / 'run', config, resume=True).step == 4
 
 
 class Toy(gymnasium.Env):
