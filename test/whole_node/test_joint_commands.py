@@ -120,16 +120,14 @@ def test_a_urdf_that_changes_is_taken_by_the_next_configure(files: dict[str, Pat
     joints = arm.peer.collect(String, 'dfp_policy/policy', STATUS_QOS)
 
     def await_report(change: str) -> None:
-        """Wait for a report of a change, or of none, and check its level."""
-        def found() -> list[bytes]:
-            return [
-                status.level for array in reports for status in array.status
-                for item in status.values if item.key == 'urdf_changed' and (
-                    change in item.value if change else not item.value)]
-
+        """Wait for a report of a change, which is a warning, or for one of none."""
+        # On a busy machine, a report may tell of a hold, too, which is an error.
         reports.clear()
-        arm.peer.wait_for(found)
-        assert not change or found()[0] == DiagnosticStatus.WARN
+        arm.peer.wait_for(lambda: any(
+            change in item.value and status.level == DiagnosticStatus.WARN if change
+            else not item.value
+            for array in reports for status in array.status for item in status.values
+            if item.key == 'urdf_changed'))
 
     def change_state(*transitions: int) -> None:
         for each in transitions:

@@ -404,10 +404,14 @@ def test_counts_on_the_simulated_robot_and_keeps_results_at_ctrl_c(tmp_path: Pat
         assert content['settings']['robot'] == 'ur5e_cube'
         # The robot was left stopped: there is something to resume.
         assert peer.call(Trigger, 'dfp_policy/resume').success
-        with NodeProcess(
-                'dfp_ros.tools.evaluation.main', domain, *arguments, '--continue') as counting:
-            assert counting.wait() == 0, counting.output
-            assert 'of 3 episodes solved' in counting.output
+        status, output = 1, 'stood still'
+        while status and 'stood still' in output:
+            # A node that a busy machine kept from running for a second has an evaluation end.
+            with NodeProcess(
+                    'dfp_ros.tools.evaluation.main', domain, *arguments, '--continue') as counting:
+                status, output = counting.wait(), counting.output
+        assert status == 0, output
+        assert 'of 3 episodes solved' in output
         policy.leave()
         robot.leave()
     assert robot_evaluation.read_evaluation(path).is_complete
