@@ -366,6 +366,8 @@ class EpisodeMachine:
 
     def _suspend(self) -> None:
         self.is_suspended, self._wants_start, self._restarts = True, False, False
+        # The next attempt to reset the scene could move what was stopped.
+        self._reset_at = None
         if self.phase is Phase.RUNNING:
             self._finish(Phase.ABANDONED, self._why or _STOPPED_BY_OTHER)
         elif self.phase is Phase.STARTING:
@@ -429,7 +431,9 @@ class EpisodeMachine:
         self._is_resetting = False
         self._failed_resets += 1
         most = self._rules.reset_attempts
-        if self._failed_resets < most:
+        if self.is_suspended:
+            self.reason = _STOPPED_BY_OTHER
+        elif self._failed_resets < most:
             self._reset_at = self._now.wall + RETRY
             self.reason = f'attempt {self._failed_resets} of {most}: {self._why}'
         else:

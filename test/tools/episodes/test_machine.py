@@ -246,6 +246,23 @@ def test_a_stop_of_another_keeps_the_robot_from_being_reset() -> None:
     assert bench.wait(2) == (Effect.PREPARE,)
 
 
+@pytest.mark.parametrize('events', [
+    (Event.OTHER_STOP, Event.RESET_FAILED), (Event.RESET_FAILED, Event.OTHER_STOP)])
+def test_a_stop_of_another_ends_the_attempts_to_reset(events: tuple[Event, Event]) -> None:
+    """Their robot may be the one that is stopped, and whoever stopped it in its cell."""
+    bench = Bench(SERVICE)
+    bench.give(Event.FOUND)
+    assert bench.give(Event.STOPPED) == (Effect.RESET,)
+    for event in events:
+        assert bench.give(event) == ()
+    assert bench.wait(100) == ()
+    assert bench.machine.needs_person
+    assert '~/start goes on' in bench.machine.reason
+    assert bench.give(Event.START) == (Effect.RESET,)
+    bench.give(Event.RESET_DONE)
+    assert bench.wait(2) == (Effect.PREPARE,)
+
+
 @pytest.mark.parametrize('phase', [phase for phase in Phase if phase is not Phase.TIMEOUT])
 def test_a_policy_node_that_is_gone_is_waited_for(phase: Phase) -> None:
     """From every state; the episode it leaves does not count, an outcome stays."""
@@ -482,7 +499,7 @@ def test_the_robot_never_runs_outside_of_an_episode(block: int) -> None:
     With calls that are late, lost or refused, and requests at any time.
 
     Outside of RUNNING, a robot that moves is being stopped; and once calls are answered again, it
-    stands still. Nobody's stop is resumed before a start.
+    stands still. Nobody's stop is resumed, and no scene reset after it, before a start.
     """
     for seed in range(block * 250, (block + 1) * 250):
         _play(random.Random(seed))
@@ -505,6 +522,7 @@ def _play(generator: random.Random) -> None:
             others_stop = False
         assert not (Effect.RELEASE in effects and (
             bench.machine.phase is not Phase.RUNNING or others_stop)), (event, effects)
+        assert not (Effect.RESET in effects and others_stop), (event, effects)
         robot.take(effects)
 
     for _ in range(60):
