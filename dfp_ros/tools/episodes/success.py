@@ -174,8 +174,9 @@ class SuccessMonitor:
     Evaluates a predicate on the newest samples.
 
     A sample that is missing, stale, from the future, unreadable or not finite fulfils nothing.
-    Success needs conditions that did not all hold at some time since the start of the episode:
-    otherwise a scene that was not reset would be a success at once.
+    Success needs a condition that failed at some time since the start of the episode: otherwise a
+    scene that was not reset would be a success at once. What is not known, such as a speed at the
+    first sample, fails nothing.
 
     :param predicate: The predicate.
     :param robot: Robot description with the sources.
@@ -208,6 +209,8 @@ class SuccessMonitor:
         """Start an episode."""
         self._since, self._has_failed = None, False
         self._last = -math.inf
+        # Speeds since the last episode are those of whoever reset the scene.
+        self._reset_fields()
 
     @property
     def has_failed(self) -> bool:
@@ -238,9 +241,12 @@ class SuccessMonitor:
             self._reset_fields()
             self.problem = str(error)
             return False
-        return all(
-            (numbers := values[each.entry.name]) is not None
-            and each.holds(numbers[each.element]) for each in self.predicate.conditions)
+        found = [
+            (each, math.nan if (numbers := values[each.entry.name]) is None
+             else numbers[each.element]) for each in self.predicate.conditions]
+        self._has_failed |= any(
+            math.isfinite(number) and not each.holds(number) for each, number in found)
+        return all(each.holds(number) for each, number in found)
 
     def poll(self, now: int, elapsed: float) -> bool:
         """
@@ -255,8 +261,6 @@ class SuccessMonitor:
         self._last = elapsed
         if not holds:
             self._since = None
-            # A source that is silent says nothing about the scene.
-            self._has_failed |= not self.problem
             return False
         if self._since is None:
             self._since = elapsed

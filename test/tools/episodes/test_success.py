@@ -23,7 +23,7 @@ import pytest
 
 pytest.importorskip('rclpy')
 
-from dfp_ros.core.description.robot import load_robot_description
+from dfp_ros.core.description.robot import load_robot_description, RobotDescription
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.tools.episodes.machine import Ended, Phase
@@ -47,9 +47,11 @@ def write(folder: Path, *conditions: str, hold: object = 0.5) -> Path:
 class Bench:
     """A monitor at 20 Hz, with a cube at a height in m."""
 
-    def __init__(self, folder: Path, *conditions: str, hold: float = 0.5) -> None:
+    def __init__(
+            self, folder: Path, *conditions: str, hold: float = 0.5,
+            robot: RobotDescription | None = None) -> None:
         """Start an episode with the cube below."""
-        robot = shipped_robot()
+        robot = shipped_robot() if robot is None else robot
         self.monitor = SuccessMonitor(
             read_success(write(folder, *conditions, hold=hold), robot), robot)
         self.now, self.steps = 1000 * SECOND, 0
@@ -115,6 +117,43 @@ def test_what_held_before_the_episode_is_no_success(tmp_path: Path) -> None:
     assert not bench.poll(1)
 
 
+def test_a_number_that_is_not_known_fails_no_condition(tmp_path: Path) -> None:
+    """
+    A cube at rest is no success, neither from the start nor after a gap of its source.
+
+    Speeds need two samples; an angle or an opening that is NaN says nothing of the scene, either.
+    """
+    robot = shipped_robot()
+    position = next(entry for entry in robot.observation if entry.name == 'cube_0_position')
+    robot = replace(robot, observation=(
+        *robot.observation, replace(position, name='speed', derivative=True)))
+    resting = '{field: speed, element: z, near: 0.0, tolerance: 0.1, unit: 0.1 m}'
+    bench = Bench(tmp_path, resting, robot=robot)
+    for _ in range(2):
+        assert not bench.poll(2)
+        assert not bench.monitor.has_failed
+        bench.silent = {'cube_0'}
+        bench.poll(2)
+        bench.silent = set()
+    # Nor does what somebody moved between two episodes.
+    bench.now += SECOND
+    bench.height = 0.15
+    bench.monitor.restart()
+    assert not bench.poll(2)
+    bench.height = 0.0
+    bench.poll()
+    assert bench.poll(1)
+    bench = Bench(tmp_path, OPEN)
+    for opening in (math.nan, 0.0):
+        bench.opening = opening
+        assert not bench.poll(2)
+    # One that fails is known to fail, whatever the others are.
+    bench = Bench(tmp_path, resting, OPEN, robot=robot)
+    bench.opening = 0.5
+    bench.poll()
+    assert bench.monitor.has_failed
+
+
 @pytest.mark.parametrize('hold', [0.0, 0.5])
 def test_a_missing_source_never_counts_as_success(tmp_path: Path, hold: float) -> None:
     """Neither from the start, nor silent later; and its silence is no failure of a condition."""
@@ -167,7 +206,7 @@ def test_a_gap_between_two_evaluations(tmp_path: Path) -> None:
 def test_numbers_that_are_none(tmp_path: Path) -> None:
     """Numbers that are not finite fulfil nothing; a missing joint is a problem, not an error."""
     bench = Bench(tmp_path, '{field: gripper_opening, below: 5.0, unit: 1/3}', hold=0.0)
-    for opening in (math.nan, math.inf):
+    for opening in (20.0, math.nan, math.inf):
         bench.opening = opening
         assert not bench.poll(0.2)
     bench.opening = 0.0
