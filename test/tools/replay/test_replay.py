@@ -50,17 +50,22 @@ NODE = '/dfp_policy'
 
 
 def record(folder: Path, trigger: str, mode: str, swap: Path | None = None) -> Path:
-    """Record two episodes of the simulated robot; in the midst of it the policy is swapped."""
+    """
+    Record episodes of the simulated robot: two, or three with a swap of the policy in the midst.
+
+    On a busy machine, the policy may take over only with the seed of the second episode.
+    """
     from testing.processes.policy_cell import arguments
     domain, bag = free_domain(), folder / 'bag'
+    episodes = '2' if swap is None else '3'
     with NodeProcess(
             'dfp_ros.tools.recording.recorder', domain, '--ros-args', '-p', 'robot:=ur5e_cube',
-            '-p', f'out:={bag}', '-p', 'episodes:=2') as recorder, NodeProcess(
+            '-p', f'out:={bag}', '-p', f'episodes:={episodes}') as recorder, NodeProcess(
             'dfp_ros.policy_node', domain, '--ros-args', *arguments(
                 POLICY, trigger=trigger, publish_decisions='true',
                 autostart='false')) as brain, Peer(domain) as peer, NodeProcess(
             'dfp_ros.sim.sim_robot.main', domain, '--ros-args', '-p', f'mode:={mode}', '-p',
-            'seed:=700', '-p', 'episodes:=2', '-p',
+            'seed:=700', '-p', f'episodes:={episodes}', '-p',
             'policy_node:=dfp_policy') as robot:
         # The robot marks its first episode once the policy is active: by then the recorder has to
         # be known to it, or that mark is lost.
