@@ -30,7 +30,7 @@ from dfp_ros.core.description.command_kind import (
 )
 from dfp_ros.core.description.command_places import gap_fault, Place, place_fault
 from dfp_ros.core.description.limit_check import amount_fault
-from dfp_ros.core.description.limits import FieldLimits, read_field_limits
+from dfp_ros.core.description.limits import FieldLimits, read_field_limits, URDF, urdf_range_fault
 from dfp_ros.core.description.message_units import unit_fault
 from dfp_ros.core.description.observation import ObservationEntry, read_observation
 from dfp_ros.core.description.sources import Source
@@ -423,6 +423,12 @@ def _check_limits(section: Section, entry: CommandEntry, stop: Stop) -> None:
     if limits.needs_urdf and not entry.urdf_joints:
         raise section.error(
             'found limits from the URDF, but no joint names; give joints, here or in measured')
+    measured = entry.measured
+    if limits.position == URDF and (fault := urdf_range_fault(
+            *(('', entry.scale, entry.offset) if measured is None or not measured.joints
+              else ('measured.', measured.scale, measured.offset)), entry.urdf_joints,
+            measured is not None and measured.minus is not None)):
+        raise section.error(fault)
     unit = read_unit(entry.unit)
     if limits.needs_urdf and not (unit.measures in (ANGLE, LENGTH) and unit.size == 1):
         raise section.error(
