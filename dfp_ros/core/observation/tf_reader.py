@@ -35,12 +35,13 @@ _ORIGIN, _UPRIGHT = (0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0)
 
 
 class _Link(NamedTuple):
-    """Pose of a frame in its parent, and its time; no time for a static one."""
+    """Pose of a frame in its parent, its time and its arrival; no time for a static one."""
 
     above: str
     position: Point
     rotation: Quaternion
     time: Any
+    received: int
 
 
 class TfReader:
@@ -49,8 +50,9 @@ class TfReader:
 
     Of each link the newest transform is used, without interpolation: one with an older stamp that
     arrives later, within the maximum age, replaces none. A sample is as old as the oldest dynamic
-    link of its chain; without one, it is valid until a link is replaced. If the clock is set back,
-    dynamic links are discarded, as a newer one would hide that another is not sent any more.
+    link of its chain, by its stamp, or by its arrival if stamps are not used; without one, it is
+    valid until a link is replaced. If the clock is set back, dynamic links are discarded, as a
+    newer one would hide that another is not sent any more.
 
     :param parent: The reference frame of the pose.
     :param child: The frame whose pose is computed.
@@ -63,7 +65,7 @@ class TfReader:
             self, parent: str, child: str, readings: Iterable[FieldSelector],
             stamped: bool, max_age: float = 0.0) -> None:
         """Start without a link."""
-        self._max_age = max_age if stamped else 0.0
+        self._stamped, self._max_age = stamped, max_age if stamped else 0.0
         self._parent, self._child = parent, child
         self._reader = SampleReader(readings, stamped)
         self._links: dict[str, _Link] = {}
@@ -85,7 +87,7 @@ class TfReader:
         self._received = received
         is_new = not self._chain
         for transform in message.transforms:
-            link = _link(transform, is_static)
+            link = _link(transform, is_static, received)
             if link is not None:
                 frame = transform.child_frame_id.lstrip('/')
                 if frame in self._links and self._is_overtaken(
@@ -112,8 +114,13 @@ class TfReader:
         position, rotation = self._pose(child)
         origin, frame = self._pose(parent)
         links = [self._links[each] for each in self._chain]
-        times = [link.time for link in links if link.time is not None]
-        oldest = min(times, key=lambda time: (time.sec, time.nanosec), default=None)
+        moving = [link for link in links if link.time is not None]
+        oldest = min(
+            (link.time for link in moving), key=lambda time: (time.sec, time.nanosec),
+            default=None)
+        if moving and not self._stamped:
+            # The last one to arrive would hide that another is not sent any more.
+            received = min(link.received for link in moving)
         x, y, z = point_in_frame(position, origin, frame)
         w, i, j, k = rotation_in_frame(rotation, frame)
         sample = self._reader.read(SimpleNamespace(
@@ -121,7 +128,7 @@ class TfReader:
             transform=SimpleNamespace(
                 translation=SimpleNamespace(x=x, y=y, z=z),
                 rotation=SimpleNamespace(w=w, x=i, y=j, z=k))), received)
-        return sample if times else replace(sample, lasts=True)
+        return sample if moving else replace(sample, lasts=True)
 
     def _ancestry(self, frame: str) -> list[str]:
         """List a frame and its ancestors."""
@@ -151,7 +158,7 @@ def _nanoseconds(time: Any) -> int | None:
     return None if time is None else time.sec * 1_000_000_000 + time.nanosec
 
 
-def _link(transform: Any, is_static: bool) -> _Link | None:
+def _link(transform: Any, is_static: bool, received: int) -> _Link | None:
     """Convert a transform to a link; None if its numbers are invalid."""
     at, turn = transform.transform.translation, transform.transform.rotation
     position, rotation = (at.x, at.y, at.z), (turn.w, turn.x, turn.y, turn.z)
@@ -160,4 +167,4 @@ def _link(transform: Any, is_static: bool) -> _Link | None:
         return None
     return _Link(
         transform.header.frame_id.lstrip('/'), position, rotation,
-        None if is_static else transform.header.stamp)
+        None if is_static else transform.header.stamp, received)

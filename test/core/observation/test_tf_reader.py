@@ -22,9 +22,12 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from dfp_ros.core.description.robot import load_robot_description, RobotDescription
+from dfp_ros.core.description.sources import RECEIVE, Source
 from dfp_ros.core.observation.builder import ObservationBuilder
+from dfp_ros.core.observation.freshness import FreshnessMonitor
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.tf_reader import TfReader
+from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.tools.replay.recorded_bag import RecordedBag
 from testing import ROOT
 from testing.fixtures.bags import (
@@ -120,6 +123,25 @@ def test_age_is_that_of_the_oldest_link_that_moves() -> None:
     assert pose(third)[0].tolist() == [1, 0, 0]
     assert third is not None
     assert third.stamp == 8
+
+
+def test_a_link_that_is_not_sent_any_more_is_old_without_stamps_too() -> None:
+    """With time: receive, the arrival of the oldest link counts, not that of the last one."""
+    reader = TfReader('base', 'tool', READINGS, False)
+    source = Source(
+        'tool', '/tf', TF, 0.2, 'here', time=RECEIVE, parent='base', child='tool')
+    reader.read(message(transform('mast', 'base')), 0, is_static=True)
+    assert reader.read(message(transform('base', 'arm', 7)), S) is None
+    for i in range(5):
+        now = S + i * S // 10
+        tool = [transform('arm', 'tool', 7)] if i < 2 else []
+        sample = reader.read(message(transform('base', 'arm', 7, (i, 0, 0)), *tool), now)
+        assert sample is not None
+        assert pose(sample)[0].tolist() == [i, 0, 0]
+        assert (sample.stamp, sample.received) == (None, S + min(i, 1) * S // 10)
+    [found] = FreshnessMonitor([source]).check(now, {'tool': sample})
+    assert found.reason is Reason.STALE
+    assert 'nothing arrived for 0.300 s' in found.text
 
 
 def test_a_transform_that_was_overtaken_replaces_none() -> None:
