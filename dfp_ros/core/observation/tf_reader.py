@@ -108,6 +108,8 @@ class TfReader:
         child, parent = self._ancestry(self._child), self._ancestry(self._parent)
         common = next((frame for frame in child if frame in parent), None)
         if common is None:
+            # Whichever link completes the next chain counts, and not those of the last one only.
+            self._chain = set()
             return None
         child, parent = child[:child.index(common)], parent[:parent.index(common)]
         self._chain = {*child, *parent}

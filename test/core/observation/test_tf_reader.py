@@ -179,6 +179,19 @@ def test_a_link_from_before_the_clock_was_set_back_is_not_used() -> None:
     assert pose(sample)[0].tolist() == [2, 0, 0]
 
 
+def test_a_frame_that_is_hung_elsewhere_before_that_place_is_known() -> None:
+    """Static transforms come once: the one that completes the new chain has to be enough."""
+    reader = TfReader('base', 'object', READINGS, True)
+    reader.read(message(transform('base', 'table')), 1, is_static=True)
+    before = reader.read(message(transform('table', 'object', 0, (1, 0, 0))), 2, is_static=True)
+    assert pose(before)[0].tolist() == [1, 0, 0]
+    assert reader.read(message(transform('shelf', 'object', 0, (5, 0, 0))), 3, True) is None
+    assert reader.read(message(transform('base', 'other')), 4, is_static=True) is None
+    after = reader.read(message(transform('base', 'shelf', 0, (0, 2, 0))), 5, is_static=True)
+    assert pose(after)[0].tolist() == [5, 2, 0]
+    assert reader.read(message(transform('base', 'other')), 6, is_static=True) is None
+
+
 def test_unrelated_transforms_give_no_sample() -> None:
     """Other frames, and numbers that are no transform, as tf2 leaves them out."""
     reader = TfReader('base', 'tool', READINGS, True)
