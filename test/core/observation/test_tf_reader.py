@@ -22,10 +22,11 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from dfp_ros.core.description.robot import load_robot_description, RobotDescription
-from dfp_ros.core.description.sources import RECEIVE, Source
+from dfp_ros.core.description.sources import BEFORE_TICK, BOTH, RECEIVE, Source
 from dfp_ros.core.observation.builder import ObservationBuilder
 from dfp_ros.core.observation.freshness import FreshnessMonitor
 from dfp_ros.core.observation.sample import Sample
+from dfp_ros.core.observation.sample_store import SampleStore
 from dfp_ros.core.observation.tf_reader import TfReader
 from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.tools.replay.recorded_bag import RecordedBag
@@ -142,6 +143,22 @@ def test_a_link_that_is_not_sent_any_more_is_old_without_stamps_too() -> None:
     [found] = FreshnessMonitor([source]).check(now, {'tool': sample})
     assert found.reason is Reason.STALE
     assert 'nothing arrived for 0.300 s' in found.text
+
+
+@pytest.mark.parametrize('time', [BOTH, RECEIVE])
+def test_a_fast_link_moves_though_a_slow_one_has_its_time(time: str) -> None:
+    """Sampled before the tick, the last of the poses with the time of the oldest link counts."""
+    reader = TfReader('base', 'tool', READINGS, time == BOTH, 0.2 * S)
+    store = SampleStore({'tool': Source(
+        'tool', '/tf', TF, 0.2, 'here', time=time, sampling=BEFORE_TICK, parent='base',
+        child='tool')}, in_order=True)
+    for i in range(15):
+        now = S + i * S // 100
+        slow = [] if i % 10 else [transform('base', 'arm', now)]
+        sample = reader.read(message(*slow, transform('arm', 'tool', now, (i, 0, 0))), now)
+        assert sample is not None
+        store.add('tool', sample)
+        assert pose(store.at(now)['tool'])[0].tolist() == [i, 0, 0]
 
 
 def test_a_transform_that_was_overtaken_replaces_none() -> None:
