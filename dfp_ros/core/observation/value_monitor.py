@@ -21,7 +21,8 @@ import math
 
 import numpy as np
 
-from dfp_ros.core.description.commands import CommandEntry
+from dfp_ros.core.description.command_kind import KindEvidence, VELOCITY
+from dfp_ros.core.description.commands import CommandEntry, CommandTopic
 from dfp_ros.core.description.observation import ObservationEntry
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.observation.field import ObservationField
@@ -104,8 +105,8 @@ class ValueMonitor:
     A picture with ``changes_within`` is compared as its camera published it: a scaled one of a
     scene at rest may be the same although the camera's noise is there.
 
-    Position feedback of commands with a velocity limit, their own or the URDF's, is always
-    monitored.
+    Position feedback of positions and velocities with a velocity limit, their own or the URDF's,
+    is always monitored.
 
     :param robot: The robot's description.
     :param tick: Time between two ticks in ns.
@@ -123,10 +124,10 @@ class ValueMonitor:
             _watched(
                 entry.measured, tuple(_GENEROUS * each for each in speeds),
                 f'{_GENEROUS:g} times limits.velocity', 0.0,
-                is_rate=topic.stop_of(entry).kind == 'velocity')
+                is_rate=topic.stop_of(entry).kind == VELOCITY)
             for topic in robot.commands for entry in topic.entries
             if entry.measured is not None and entry.measured.reading is not None
-            and (speeds := _speeds(entry, robot))]
+            and (speeds := _speeds(topic, entry, robot))]
         self._pictures = [
             _WatchedPicture(image.name, image.source, image.changes_within)
             for image in robot.images if image.changes_within]
@@ -234,8 +235,14 @@ def _judge_stuck(
         '(changes_within)'), settings.stuck)]
 
 
-def _speeds(entry: CommandEntry, robot: RobotDescription) -> tuple[float, ...]:
+def _speeds(
+        topic: CommandTopic, entry: CommandEntry, robot: RobotDescription) -> tuple[float, ...]:
     """Return the velocity limits of a command; none if it has none, or there is no URDF yet."""
+    evidence = KindEvidence(entry.unit, topic.type, (entry.path,), '', '')
+    if topic.stop_of(entry).kind == VELOCITY and (
+            {*evidence.by_unit(), *evidence.by_message()} != {VELOCITY}):
+        # The limit of an effort is an effort, which says nothing about the speed of the robot.
+        return ()
     speeds = entry.limits.velocity
     if isinstance(speeds, str):
         joints = robot.joints or {}

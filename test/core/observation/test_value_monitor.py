@@ -241,6 +241,18 @@ def test_a_position_cannot_jump_whatever_is_commanded_and_wherever_its_speed_is_
         '(5 times limits.velocity)')
 
 
+def test_an_effort_is_no_speed_of_what_is_measured(tmp_path: Path) -> None:
+    """Its limits.velocity bounds the effort, however fast the robot moves by it."""
+    file = tmp_path / 'robot.yaml'
+    file.write_text(JOINTS.replace('KIND', 'velocity\n    stop: zero').replace(
+        'UNIT', 'N m').replace('PATH', 'effort').replace('SPEEDS', '0.1'))
+    watch = ValueMonitor(load_robot_description(file), TICK)
+    for i in range(10):
+        stamp = START + i * TICK
+        assert not watch.check({'arm': Sample(
+            stamp, stamp, {'name': ['a', 'b'], 'position': [0.04 * i, 0.0]})}, SafetySettings())
+
+
 def test_a_value_that_is_stuck_though_messages_come() -> None:
     """Not one whose messages do not come, which is stale."""
     watch = ValueMonitor(watched(changes_within=0.5), TICK)
