@@ -423,12 +423,14 @@ def _check_limits(section: Section, entry: CommandEntry, stop: Stop) -> None:
     if limits.needs_urdf and not entry.urdf_joints:
         raise section.error(
             'found limits from the URDF, but no joint names; give joints, here or in measured')
-    measured = entry.measured
-    if limits.position == URDF and (fault := urdf_range_fault(
-            *(('', entry.scale, entry.offset) if measured is None or not measured.joints
-              else ('measured.', measured.scale, measured.offset)), entry.urdf_joints,
-            measured is not None and measured.minus is not None)):
-        raise section.error(fault)
+    if limits.position == URDF:
+        # The joints of the URDF may be those that are read, those that are commanded, or both.
+        for key, number in (('measured.', entry.measured), ('', entry)):
+            if number and (fault := urdf_range_fault(
+                    key, number.scale, number.offset,
+                    number.joints if number.joints == entry.urdf_joints else (),
+                    isinstance(number, ObservationEntry) and number.minus is not None)):
+                raise section.error(fault)
     unit = read_unit(entry.unit)
     if limits.needs_urdf and not (unit.measures in (ANGLE, LENGTH) and unit.size == 1):
         raise section.error(

@@ -329,7 +329,9 @@ def test_a_description_passes_the_same_check(
     ((('kind: position\n    stop: hold', 'kind: velocity\n    stop: ramp'),
       ('unit: rad\n        path: points.positions',
        'unit: rad/s\n        scale: -1.0\n        path: points.velocities'),
-      ('joints: [b, a]}', 'joints: [b, a], scale: -1.0}')), 'b', 'measured.scale -1.0')])
+      ('joints: [b, a]}', 'joints: [b, a], scale: -1.0}')), 'b', 'measured.scale -1.0'),
+    ((('path: points.positions', 'path: points.positions\n        scale: [1.0, -1.0]'),
+      ('joints: [b, a]}', 'joints: [left_b, left_a]}')), 'a', 'scale -1.0')])
 def test_a_range_of_the_urdf_is_that_of_the_joint(
         tmp_path: Path, changes: tuple[tuple[str, str], ...], name: str, found: str) -> None:
     """A mirrored or shifted number has another range: joint a went to 0.5, and not to 0.7."""
