@@ -22,6 +22,7 @@ import math
 from types import MappingProxyType
 
 from dfp_ros.core.description.command_kind import (
+    feedback_fault,
     fixed_fault,
     KindEvidence,
     KINDS,
@@ -333,6 +334,10 @@ def _read_entry(section: Section, stop: Stop, sources: Mapping[str, Source]) -> 
     if measured is not None and measured.size != size:
         raise keys['measured'].error(f'found {measured.size} numbers, the action has {size}')
     if measured is not None:
+        assert measured.reading is not None, 'feedback is no constant'
+        if 'limits' in keys and stop is not Stop.KEEP and (fault := feedback_fault(
+                sources[measured.reading.source].type, measured.reading.path)):
+            raise keys['measured'].error(fault)
         _require_same_places(keys['measured'], joints, measured.joints)
     entry = CommandEntry(
         action, unit, keys['path'].text(), components, indices, section.where, limit, joints,
