@@ -51,8 +51,9 @@ class TfReader:
     Of each link the newest transform is used, without interpolation: one with an older stamp that
     arrives later, within the maximum age, replaces none. A sample is as old as the oldest dynamic
     link of its chain, by its stamp, or by its arrival if stamps are not used; without one, it is
-    valid until a link is replaced. If the clock is set back, dynamic links are discarded, as a
-    newer one would hide that another is not sent any more.
+    valid until a link is replaced, if only by one whose parent is not known yet. If the clock is
+    set back, dynamic links are discarded, as a newer one would hide that another is not sent any
+    more.
 
     :param parent: The reference frame of the pose.
     :param child: The frame whose pose is computed.
@@ -70,6 +71,8 @@ class TfReader:
         self._reader = SampleReader(readings, stamped)
         self._links: dict[str, _Link] = {}
         self._chain: set[str] = set()
+        # Whether the last sample is of static links, and so has no age.
+        self._lasts = False
         self._received = 0
 
     def read(self, message: Any, received: int, is_static: bool = False) -> Sample | None:
@@ -79,7 +82,8 @@ class TfReader:
         :param message: A tf2_msgs/TFMessage.
         :param received: Arrival time in ns.
         :param is_static: Whether its transforms are static.
-        :return: A new sample; None if the message has no link of the chain, or one is missing.
+        :return: A new sample; None if the message has no link of the chain, or one is missing. If
+            the chain was static, and is broken by this message, a sample with that problem.
         """
         if received < self._received:
             self._links = {
@@ -110,7 +114,7 @@ class TfReader:
         if common is None:
             # Whichever link completes the next chain counts, and not those of the last one only.
             self._chain = set()
-            return None
+            return self._lose(received)
         child, parent = child[:child.index(common)], parent[:parent.index(common)]
         self._chain = {*child, *parent}
         position, rotation = self._pose(child)
@@ -130,7 +134,15 @@ class TfReader:
             transform=SimpleNamespace(
                 translation=SimpleNamespace(x=x, y=y, z=z),
                 rotation=SimpleNamespace(w=w, x=i, y=j, z=k))), received)
-        return sample if moving else replace(sample, lasts=True)
+        self._lasts = not moving
+        return replace(sample, lasts=self._lasts)
+
+    def _lose(self, received: int) -> Sample | None:
+        """Replace a pose that would be used for ever; one that has an age becomes stale."""
+        lasted, self._lasts = self._lasts, False
+        return Sample(None, received, {}, problem=(
+            f'the frame {self._child!r} is not connected with {self._parent!r} any more'),
+            lasts=True) if lasted else None
 
     def _ancestry(self, frame: str) -> list[str]:
         """List a frame and its ancestors."""

@@ -21,11 +21,13 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from dfp_ros.core.description.observation import ObservationEntry
 from dfp_ros.core.description.robot import load_robot_description, RobotDescription
 from dfp_ros.core.description.sources import BEFORE_TICK, BOTH, RECEIVE, Source
 from dfp_ros.core.observation.builder import ObservationBuilder
+from dfp_ros.core.observation.field import ObservationField
 from dfp_ros.core.observation.freshness import FreshnessMonitor
-from dfp_ros.core.observation.sample import Sample
+from dfp_ros.core.observation.sample import ObservationError, Sample
 from dfp_ros.core.observation.sample_store import SampleStore
 from dfp_ros.core.observation.tf_reader import TfReader
 from dfp_ros.core.safety.reasons import Reason
@@ -202,10 +204,23 @@ def test_a_frame_that_is_hung_elsewhere_before_that_place_is_known() -> None:
     reader.read(message(transform('base', 'table')), 1, is_static=True)
     before = reader.read(message(transform('table', 'object', 0, (1, 0, 0))), 2, is_static=True)
     assert pose(before)[0].tolist() == [1, 0, 0]
-    assert reader.read(message(transform('shelf', 'object', 0, (5, 0, 0))), 3, True) is None
+    # Its old pose, which had no age, is none any more.
+    broken = reader.read(message(transform('shelf', 'object', 0, (5, 0, 0))), 3, True)
+    assert broken is not None
+    assert broken.lasts
+    assert broken.problem == "the frame 'object' is not connected with 'base' any more"
+    store = SampleStore({'tool': Source(
+        'tool', '/tf', TF, 0.2, 'here', parent='base', child='object')}, in_order=True)
+    store.add('tool', broken)
+    field = ObservationField(ObservationEntry(
+        'place', 'm', 'here', (0.0,) * 3, (1.0,) * 3, replace(READINGS[0], source='tool')))
+    with pytest.raises(ObservationError, match='not connected'):
+        field.read(store.at(3))
     assert reader.read(message(transform('base', 'other')), 4, is_static=True) is None
     after = reader.read(message(transform('base', 'shelf', 0, (0, 2, 0))), 5, is_static=True)
     assert pose(after)[0].tolist() == [5, 2, 0]
+    store.add('tool', after)
+    assert field.read(store.at(5)) == [5, 2, 0]
     assert reader.read(message(transform('base', 'other')), 6, is_static=True) is None
 
 
