@@ -121,6 +121,11 @@ class Controller:
         self.dead_man_steps = 0
 
     @property
+    def sources(self) -> frozenset[str]:
+        """Return the sources without which there is no observation."""
+        return frozenset(self._robot.sources)
+
+    @property
     def outside(self) -> dict[str, int]:
         """Return, by name, in how many steps since the reset numbers were outside the range."""
         return self._monitors.envelope.outside

@@ -201,9 +201,11 @@ class Replayer:
             self._controller = self._make(entry.loop)
             if self._controller is not None:
                 self._controller.reset(entry.seed)
-            # A waiting loop has changed nothing since the reset, so a new one is the same.
-            self._is_known = self._is_certain = (
-                entry.step == 1 or recorded.state is State.WAITING)
+            # A loop that waits for a source has changed nothing since the reset, so a new one is
+            # the same; one that has all waits for the earlier ticks of derivatives or histories.
+            self._is_known = self._is_certain = entry.step == 1 or (
+                recorded.state is State.WAITING and self._controller is not None
+                and not self._controller.sources <= recorded.samples.keys())
         elif entry.loop != self._loop:
             for loop in self._between(self._loop, entry.loop):
                 old, self._controller = self._controller, self._make(loop)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given, HealthCheck, strategies
@@ -307,6 +308,36 @@ def test_begins_while_the_node_waits(policy: OnnxPolicy) -> None:
         node.tick(waits=i < 10)
     replayer = replay(node.steps[4:], policy)
     assert (replayer.replayed, replayer.different) == (16, 0)
+
+
+def test_begins_while_a_history_is_incomplete(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ticks in it are not in the recording, although the node still waits."""
+    robot = replace(ROBOT, observation=tuple(
+        replace(entry, history=4) if entry.name == 'joint_positions' else entry
+        for entry in ROBOT.observation))
+    first, *others = SPEC.observation
+    spec = replace(SPEC, observation=(
+        replace(first, size=4 * first.size, low=4 * first.low, high=4 * first.high), *others))
+    for name, value in (('ROBOT', robot), ('ROW', DecisionRow(
+            robot.sources, spec.observation_size,
+            [(member.name, member.size) for member in spec.action]))):
+        monkeypatch.setattr(f'{__name__}.{name}', value)
+    policy = OnnxPolicy(write_policy(tmp_path / 'x.onnx', spec))
+    node = Node(policy, ramp_in=0.0)
+    for i in range(30):
+        node.tick(waits=i < 3)
+    states = [step.decision.state for step in node.steps]
+    assert states == [State.WAITING] * 6 + [State.RUNNING] * 24
+    for start in 4, 5:
+        replayer = replay(node.steps[start:], policy, ramp_in=0.0)
+        assert not replayer.different, replayer.first
+        # From the chunk after the one whose observation has ticks from before the recording.
+        assert replayer.left_out == {
+            'its past is not in the recording': 6 - start + SPEC.horizon}
+    for start, left_out in (0, 0), (2, 0), (3, 3):
+        replayer = replay(node.steps[start:], policy, ramp_in=0.0)
+        assert (replayer.replayed, replayer.different) == (30 - start - left_out, 0)
 
 
 def test_uncertain_differences_are_marked(policy: OnnxPolicy) -> None:
