@@ -282,9 +282,10 @@ def _show(difference: Difference) -> list[str]:
                      'limits, a ramp-in or histories may explain the difference')
     for source in difference.doubtful:
         lines.append(
-            f'  source {source!r}: several messages have one stamp and arrived at about the same '
-            'time, and the recording does not tell which of them the node used: another one than '
-            'the replay did may explain the difference; end all publishers of it but one')
+            f'  source {source!r}: several messages have one stamp, or none that counts, and '
+            'arrived at about the same time, and the recording does not tell which of them the '
+            'node used: another one than the replay did may explain the difference; end all '
+            'publishers of it but one, and have its messages stamped')
     return lines
 
 

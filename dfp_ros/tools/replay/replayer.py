@@ -55,7 +55,7 @@ class RecordedStep:
     :param samples: The samples that it was made from, by source.
     :param missing: Sources whose sample is not in the recording.
     :param doubtful: Sources whose sample may be another message than the node's, with the same
-        stamp.
+        stamp or without one.
     """
 
     decision: RecordedDecision
