@@ -129,7 +129,8 @@ def test_an_invalid_result_is_not_continued(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize(('written', 'found'), [
     ('"seconds": 1.5', 'NaN'), ('"seconds": 1.5', '1e999'), ('"held": 0', '1e400'),
-    ('"asked": 5', '-1'), ('"dropped": 0', '0.5'), ('"person_steps": 0', '-3')])
+    ('"asked": 5', '-1'), ('"dropped": 0', '0.5'), ('"person_steps": 0', '-3'),
+    ('"seconds": 1.5', '"nan"'), ('"seconds": 1.5', '-1'), ('"seconds": 1.5', 'true')])
 def test_numbers_that_no_evaluation_writes(tmp_path: Path, written: str, found: str) -> None:
     """With them, the result could not be written again after the next episode."""
     path = tmp_path / 'mended.json'
