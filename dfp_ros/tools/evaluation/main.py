@@ -143,6 +143,8 @@ def _evaluate(asked: argparse.Namespace, args: list[str] | None, signals: list[i
                 earlier.require_same(found.policy, found.robot)
                 earlier.require_same_plan(found.plan)
                 earlier.asked = asked.episodes
+                if note := earlier.remark_machine(found.software, found.host):
+                    say(f'{note}; all episodes still count as one success rate')
             evaluation = earlier or found
             with suspension:
                 evaluator.run(evaluation, asked.out)

@@ -140,6 +140,24 @@ class RobotEvaluation:
         text = f'parameters changed during the evaluation: {printable(", ".join(changed), 300)}'
         return text if changed and self.remark(text) else ''
 
+    def remark_machine(self, software: Mapping[str, Any], host: str) -> str:
+        """
+        Note that episodes from now on are run by other software, or on another machine.
+
+        :param software: As :attr:`software`, now.
+        :param host: As :attr:`host`, now.
+        :return: The note, if it is new; otherwise nothing.
+        """
+        now = {**software, 'host': host}
+        before = {**self.software, 'host': self.host}
+        changed = [
+            f'{key} {printable(now.get(key))} in place of {printable(before.get(key))}'
+            for key in sorted({*now, *before}) if now.get(key) != before.get(key)]
+        text = (
+            f'continued after {len(self.episodes)} episodes with '
+            f'{printable(", ".join(changed), 1000)}')
+        return text if changed and self.remark(text) else ''
+
     def require_same(self, policy: Mapping[str, Any], robot: Mapping[str, Any]) -> None:
         """
         Check that policy and robot are those of the earlier episodes.

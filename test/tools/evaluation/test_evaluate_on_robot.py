@@ -80,6 +80,20 @@ def test_parameters_that_changed_are_noted_once() -> None:
     assert found.remarks == [note]
 
 
+def test_other_software_is_noted_once(tmp_path: Path) -> None:
+    """The file has that of the first episodes, and a note from which on there was another."""
+    found = evaluation(True, False)
+    assert found.remark_machine({'python': '3'}, 'here') == ''
+    note = found.remark_machine({'python': '3', 'dfp_ros': '2.0.0'}, 'there')
+    assert note == (
+        'continued after 2 episodes with dfp_ros 2.0.0 in place of None, host there in place of '
+        'here')
+    assert found.remark_machine({'python': '3', 'dfp_ros': '2.0.0'}, 'there') == ''
+    found.write(tmp_path / 'a.json')
+    again = robot_evaluation.read_evaluation(tmp_path / 'a.json')
+    assert (again.remarks, again.software, again.host) == ([note], {'python': '3'}, 'here')
+
+
 def test_an_episode_with_a_person_is_no_success_of_the_policy(tmp_path: Path) -> None:
     """It is kept, and counts neither for the rate nor for the number that was asked for."""
     path = tmp_path / 'helped.json'
