@@ -342,6 +342,57 @@ def test_a_verdict_while_the_scene_is_prepared_is_none_on_the_next_episode(
     assert called == ['stop', 'reset', 'resume', 'stop', 'stop']
 
 
+def test_a_key_while_the_scene_is_prepared_is_no_verdict_on_the_next_episode(
+        tmp_path: Path) -> None:
+    """It came after the last episode had ended, and would count as a success within a moment."""
+    pytest.importorskip('rclpy')
+    from std_srvs.srv import Trigger
+
+    from dfp_ros.node.ros.domain import free_domain
+    from testing.processes.ros_processes import NodeProcess, Peer
+    domain, path = free_domain(), tmp_path / 'a.json'
+    read, write = os.pipe()
+    with Peer(domain) as peer, os.fdopen(read) as stream, os.fdopen(write, 'w') as keys:
+        _stand_in([], peer.node, STATUS)
+
+        def prepare(_: Any, answer: Any) -> Any:
+            print('y', file=keys, flush=True)
+            answer.success = True
+            return answer
+        peer.node.create_service(Trigger, 'next_part', prepare)
+        with NodeProcess(
+                'dfp_ros.tools.evaluation.main', domain, '--episodes', '1', '--seconds', '1',
+                '--settle', '0', '--scene', 'next_part', '--out', str(path),
+                stdin=stream) as counting:
+            peer.wait_for(lambda: counting.process.poll() is not None)
+            assert counting.process.poll() == 0, counting.output
+    [episode] = robot_evaluation.read_evaluation(path).episodes
+    assert (episode.success, episode.ended_by) == (False, 'time')
+
+
+def test_late_keys_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but q, which ends the evaluation; an endless input is read for a moment only."""
+    pytest.importorskip('rclpy')
+    from dfp_ros.tools.evaluation.operator_verdicts import OperatorVerdicts
+    from dfp_ros.tools.evaluation.policy_calls import Ended
+    from dfp_ros.tools.recording.operator_keys import OperatorKeys
+    read, write = os.pipe()
+    with os.fdopen(read) as stream, os.fdopen(write, 'w') as typed, monkeypatch.context() as patch:
+        patch.setattr('sys.stdin', stream)
+        with OperatorKeys() as keys:
+            verdicts = OperatorVerdicts(keys.pressed)
+            print('Y\nn\na', file=typed, flush=True)
+            verdicts.forget()
+            print('N', file=typed, flush=True)
+            assert [verdicts.next() for _ in range(2)] == ['n', '']
+            print('y\nq', file=typed, flush=True)
+            with pytest.raises(Ended, match='ended by the operator'):
+                verdicts.forget()
+    endless = OperatorVerdicts(lambda: 'y')
+    endless.forget()
+    assert endless.next() == 'y'
+
+
 def test_keys_of_lines_and_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pipe counts by the first letters of its lines, a terminal by its keys; neither waits."""
     from dfp_ros.tools.recording.operator_keys import OperatorKeys
