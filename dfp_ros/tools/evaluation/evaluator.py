@@ -106,11 +106,11 @@ class RobotEvaluator:
         self._reports = PolicyReports(node, plan.policy_node, self._policy.full_name, say)
         self._calls = PolicyCalls(self._policy, self._reports, self._spin, is_ending)
 
-    def begin(self) -> RobotEvaluation:
+    def find(self) -> RobotEvaluation:
         """
-        Find the policy node, and stop the robot.
+        Find the policy node, whose robot goes on.
 
-        :raises EvaluationError: If it is not there, or another program runs its episodes.
+        :raises EvaluationError: If it is not there.
         """
         deadline = time.monotonic() + _ANSWER
         while self._reports.status is None or not self._policy.is_offered:
@@ -121,15 +121,18 @@ class RobotEvaluator:
             self._spin()
             if self._is_ending():
                 raise Ended('interrupted')
-        if (other := self._claim.take()) is not None:
-            raise self._outranked(other)
-        self._reports.begin_watch(self._spin)
-        self._calls.stop()
         status = self._reports.status
         return RobotEvaluation(
             self._plan.episodes, policy_of(status), dict(status['robot']),
             dict(status['settings']), software(), socket.gethostname(), _now(),
             plan=self._plan.of_episodes)
+
+    def begin(self) -> None:
+        """Stop the robot; an EvaluationError if another program runs its episodes."""
+        if (other := self._claim.take()) is not None:
+            raise self._outranked(other)
+        self._reports.begin_watch(self._spin)
+        self._calls.stop()
 
     def run(self, evaluation: RobotEvaluation, path: Path) -> None:
         """

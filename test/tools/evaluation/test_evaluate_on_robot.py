@@ -235,7 +235,7 @@ def test_a_status_that_no_result_can_have(monkeypatch: pytest.MonkeyPatch) -> No
                 said.append)
             publisher.publish(String(data=bad))
             with pytest.raises(EvaluationError, match="policy node 'other': not found"):
-                running.begin()
+                running.find()
             running.close()
             assert said
             assert set(said) == {'a status of the policy node cannot be read; it is ignored'}
@@ -391,6 +391,24 @@ def test_late_keys_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     endless = OperatorVerdicts(lambda: 'y')
     endless.forget()
     assert endless.next() == 'y'
+
+
+def test_another_policy_is_refused_while_the_robot_goes_on(tmp_path: Path) -> None:
+    """A result that cannot be continued is no reason to stop the robot."""
+    pytest.importorskip('rclpy')
+    from dfp_ros.node.ros.domain import free_domain
+    from testing.processes.ros_processes import NodeProcess, Peer
+    domain, path = free_domain(), tmp_path / 'other.json'
+    evaluation(True).write(path)
+    with Peer(domain) as peer:
+        _, called = _stand_in([], peer.node, STATUS | {'sha256': '3' * 64})
+        with NodeProcess(
+                'dfp_ros.tools.evaluation.main', domain, '--out', str(path),
+                '--continue') as counting:
+            peer.wait_for(lambda: counting.process.poll() is not None)
+            assert counting.process.poll() == 2, counting.output
+            assert 'policy: found a (sha256 333333333333)' in counting.output
+            assert called == []
 
 
 def test_keys_of_lines_and_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
