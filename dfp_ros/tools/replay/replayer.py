@@ -178,7 +178,7 @@ class Replayer:
             return decision
         difference = self._compare(step, entry, decision)
         if not self._is_known:
-            if recorded.inference is None or difference is not None:
+            if recorded.inference is None or recorded.draw is None or difference is not None:
                 self.left_out['its past is not in the recording'] += 1
                 return None
             self._is_known = True
@@ -235,7 +235,7 @@ class Replayer:
                     # It had a plan meanwhile, which is not known.
                     planner.watch()
             planner.steps = self._step - 1
-        elif is_unknown and recorded.inference is not None:
+        elif is_unknown and recorded.inference is not None and recorded.draw is not None:
             self._seek(planner, entry, recorded.draw)
         self._set_conditions(recorded)
         last = controller.limiter.last

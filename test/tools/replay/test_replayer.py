@@ -340,6 +340,29 @@ def test_begins_while_a_history_is_incomplete(
         assert (replayer.replayed, replayer.different) == (30 - start - left_out, 0)
 
 
+@pytest.mark.parametrize(('event', 'prepared'), [
+    ({'unsent': True, 'inference': 0.03}, 0.001), ({'unsent': True}, 0.03),
+    ({'sending_fails': True, 'inference': 0.03}, 0.001), ({'sending_fails': True}, 0.03)])
+def test_an_answer_that_was_late_and_not_sent(
+        policy: OnnxPolicy, event: dict[str, Any], prepared: float) -> None:
+    """Its time counts for the steps after it, so the step that failed has it, too."""
+    planning = PlanningSettings(ahead=prepared == 0.03)
+    node = Node(policy, planning)
+    for _ in range(SPEC.horizon - 1):
+        node.tick()
+    node.tick(prepared=prepared)
+    node.tick(**event)
+    for _ in range(4):
+        node.tick()
+    failed, after = node.steps[SPEC.horizon:SPEC.horizon + 2]
+    assert failed.decision.reason is Reason.INTERNAL_ERROR
+    assert Reason.LATE_INFERENCE in after.decision.reason
+    replayer = replay(node.steps, policy, planning)
+    assert replayer.first is None, replayer.first
+    assert replayer.replayed == len(node.steps)
+    assert failed.decision.inference == pytest.approx(0.03)
+
+
 def test_uncertain_differences_are_marked(policy: OnnxPolicy) -> None:
     """A ramp-in that began before the recording is compared, but its difference is uncertain."""
     node = Node(policy, ramp_in=2.0)
