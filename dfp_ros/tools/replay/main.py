@@ -17,8 +17,9 @@ Deterministic replay: recorded decisions computed again, and the first that diff
 ``ros2 run dfp_ros replay bags/monday``
 ``ros2 run dfp_ros replay bags/monday --policy another.onnx``
 
-Exit status 0 means that all decisions are equal, bit for bit; 1 that one differs, or that none
-could be replayed; 2 that the recording, the policy or the robot description cannot be used.
+Exit status 0 means that all decisions that could be replayed are equal, bit for bit; 1 that one
+differs, or that none could be replayed; 2 that the recording, the policy or the robot description
+cannot be used.
 With another policy than the recorded one, a table shows how its decisions differ, and the status
 is 0.
 """
