@@ -152,7 +152,7 @@ class EpisodeLoop:
                 self._recorder.picture(simulation.picture())
             result = simulation.advance()
             self._robot.pass_time(simulation.slice_duration)
-            self._publish_state(self._robot.now())
+            self._show()
             deadlines.finish(time.monotonic())
             self._receive_until_deadline(deadlines)
         self._factor = deadlines.rate(time.monotonic()) * self._settings.real_time_factor
@@ -225,7 +225,7 @@ class EpisodeLoop:
         while not ready():
             if self._realtime:
                 self._robot.pass_time(self._simulation.slice_duration)
-                self._publish_state(self._robot.now())
+                self._show()
                 deadlines.finish(time.monotonic())
                 self._receive_until_deadline(deadlines)
             else:
@@ -311,6 +311,13 @@ class EpisodeLoop:
         self._news = False
         if self._recorder:
             self._recorder.action(action)
+
+    def _show(self) -> None:
+        """Publish the current state, in real time."""
+        stamp = self._robot.now(follows=True)
+        # If the clock was set back, so are the stamps of the commands from here on.
+        self._since = min(self._since, _nanoseconds(stamp))
+        self._publish_state(stamp)
 
     def _publish_state(self, stamp: Stamp) -> None:
         """Publish the current state, and pass it to the camera."""
