@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfp_ros.core.control.episode_marks import FAILURE, START, SUCCESS
+from dfp_ros.core.text.printable import printable, TEXT
 from dfp_ros.sim.sim_robot import messages as sim_messages
 from dfp_ros.sim.sim_robot.camera import Camera
 from dfp_ros.sim.sim_robot.command_inputs import arm_input, gripper_input
@@ -60,6 +61,8 @@ class EpisodeLoop:
     :param settings: The parameters.
     :param inbox: Messages, RESET, WAKE and STOP, from the executor's thread and signal handlers.
     :param camera: Renders images, if enabled.
+
+    :ivar unrecorded: Number of episodes that could not be recorded.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class EpisodeLoop:
         self._arm: NDArray[np.float64] | None = None
         self._grip: NDArray[np.float64] | None = None
         self._overruns = 0
+        self.unrecorded = 0
         self._forget_commands(0)
 
     def run(self) -> None:
@@ -115,7 +119,8 @@ class EpisodeLoop:
     @property
     def summary(self) -> str:
         """Return the number of overruns over all episodes."""
-        return f'{self._overruns} slices were computed later than their deadline'
+        lost = f'; {self.unrecorded} episodes could not be recorded' if self.unrecorded else ''
+        return f'{self._overruns} slices were computed later than their deadline{lost}'
 
     def _episode(self, seed: int) -> EpisodeResult:
         """Run one episode."""
@@ -136,8 +141,19 @@ class EpisodeLoop:
         result = self._play_realtime() if self._realtime else self._play_lockstep()
         if self._recorder:
             self._recorder.picture(self._simulation.picture())
-            self._recorder.save(result)
+            self._save(self._recorder, result)
         return result
+
+    def _save(self, recorder: Recorder, result: EpisodeResult) -> None:
+        """Write the recording of an episode, whose result counts without it, too."""
+        try:
+            recorder.save(result)
+        except OSError as error:
+            self.unrecorded += 1
+            self._robot.get_logger().error(
+                f'parameter record: the episode with seed {result.seed} cannot be written to '
+                f'{printable(self._settings.record, TEXT)} ({error.strerror}); make room there, '
+                'or name another folder')
 
     def _play_realtime(self) -> EpisodeResult:
         """Follow the wall clock from the first command on, holding the last command."""

@@ -21,6 +21,7 @@ import os
 from pathlib import Path
 import signal
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -29,7 +30,7 @@ from dfp_ros.core.description.robot import require_fit
 from dfp_ros.core.policy.policy_file import read_spec
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.resources import find_shared, load_robot
-from dfp_ros.sim.demo.main import main, parse, ROBOTS
+from dfp_ros.sim.demo.main import draw, main, parse, ROBOTS
 from dfp_ros.sim.demo.report import Episode, Report
 from testing.processes.ros_processes import NodeProcess
 
@@ -156,6 +157,13 @@ def test_the_table_is_printed_if_the_file_cannot_be_written(
     captured = capsys.readouterr()
     assert 'episodes solved    0 of 10' in captured.out
     assert 'demo.json cannot be written: No space left on device; the table' in captured.err
+
+
+def test_an_episode_that_was_not_recorded_is_not_drawn(tmp_path: Path) -> None:
+    """The robot says why in its log."""
+    said = draw(tmp_path, tmp_path / 'x.gif', SimpleNamespace(), report(9))  # type: ignore[arg-type]
+    assert said == (
+        'no GIF: the recording of the episode cannot be read: No such file or directory')
 
 
 def test_a_policy_that_ends_is_named(tmp_path: Path) -> None:

@@ -15,7 +15,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from queue import SimpleQueue
+import shutil
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +28,7 @@ import numpy as np
 import pytest
 from std_msgs.msg import Float64MultiArray
 
+from dfp_ros.core.control.episode_marks import START
 from dfp_ros.sim.sim_robot.episode_loop import EpisodeLoop
 from dfp_ros.sim.sim_robot.settings import Settings
 from dfp_ros.sim.sim_robot.stamps import Stamps
@@ -149,3 +153,23 @@ def test_stamps_that_are_to_increase() -> None:
         5 * S, 5 * S + 1, 5 * S + 2, 6 * S]
     assert [stamps.next(now, True) for now in (6 * S, 6 * S - 5, 4 * S)] == [
         6 * S + 1, 6 * S + 2, 4 * S]
+
+
+def test_an_episode_that_cannot_be_recorded_counts(tmp_path: Path) -> None:
+    """Its result is published, and the fault is said with the folder; the next one is recorded."""
+    folder = tmp_path / 'episodes'
+    loop, robot, _ = make(replace(SETTINGS, record=folder, episodes=2), 3)
+
+    def lose(mark: str) -> None:
+        if mark == START and len(robot.marks) == 1:
+            shutil.rmtree(folder)
+        elif mark == START:
+            folder.mkdir()
+    robot.on_mark = lose
+    loop.run()
+    assert [episode['seed'] for episode in robot.episodes] == ['0', '1']
+    [error] = robot.errors
+    assert f'the episode with seed 0 cannot be written to {folder} (No such file' in error
+    assert loop.unrecorded == 1
+    assert loop.summary.endswith('; 1 episodes could not be recorded')
+    assert [path.name for path in folder.iterdir()] == ['episode_1.npz']
