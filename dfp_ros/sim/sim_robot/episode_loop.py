@@ -161,18 +161,21 @@ class EpisodeLoop:
         self._wait(lambda: self._arm is not None)
         deadlines.start(time.monotonic())
         result = None
-        while result is None:
-            if self._arm is not None and self._news:
-                self._command()
-            if self._recorder and deadlines.steps % simulation.slices == 0:
-                self._recorder.picture(simulation.picture())
-            result = simulation.advance()
-            self._robot.pass_time(simulation.slice_duration)
-            self._show()
-            deadlines.finish(time.monotonic())
-            self._receive_until_deadline(deadlines)
+        try:
+            while result is None:
+                if self._arm is not None and self._news:
+                    self._command()
+                if self._recorder and deadlines.steps % simulation.slices == 0:
+                    self._recorder.picture(simulation.picture())
+                result = simulation.advance()
+                self._robot.pass_time(simulation.slice_duration)
+                self._show()
+                deadlines.finish(time.monotonic())
+                self._receive_until_deadline(deadlines)
+        finally:
+            # Also of an episode that is abandoned.
+            self._overruns += deadlines.overruns
         self._factor = deadlines.rate(time.monotonic()) * self._settings.real_time_factor
-        self._overruns += deadlines.overruns
         return result
 
     def _play_lockstep(self) -> EpisodeResult:

@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 import shutil
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,6 +31,7 @@ from std_msgs.msg import Float64MultiArray
 
 from dfp_ros.core.control.episode_marks import START
 from dfp_ros.sim.sim_robot.episode_loop import EpisodeLoop
+from dfp_ros.sim.sim_robot.node import STOP
 from dfp_ros.sim.sim_robot.settings import Settings
 from dfp_ros.sim.sim_robot.stamps import Stamps
 from dfp_ros.sim.simulation.cell_state import EpisodeResult, ObjectPose, RobotState, TwistInput
@@ -173,3 +175,17 @@ def test_an_episode_that_cannot_be_recorded_counts(tmp_path: Path) -> None:
     assert loop.unrecorded == 1
     assert loop.summary.endswith('; 1 episodes could not be recorded')
     assert [path.name for path in folder.iterdir()] == ['episode_1.npz']
+
+
+def test_late_slices_of_an_episode_that_is_abandoned_are_counted() -> None:
+    """As of a robot that is ended in its first one, because it was too slow."""
+    loop, robot, simulation = make(SETTINGS, 100)
+
+    def see(_: int) -> None:
+        time.sleep(0.02)
+        if len(simulation.taken) == 6:
+            robot.inbox.put(STOP)
+    robot.on_state = see
+    loop.run()
+    assert not robot.episodes
+    assert loop.summary == '6 slices were computed later than their deadline'
