@@ -106,8 +106,9 @@ class EpisodeLoop:
                 begun += 1
                 try:
                     result = self._episode(seed)
-                    self._publish_result(finished, result)
+                    # Before a request to reset may come: the episode has ended.
                     finished += 1
+                    self._publish_result(finished - 1, result)
                     if not settings.auto_reset and finished != settings.episodes:
                         self._wait(lambda: False)
                 except _Abandoned:
@@ -351,8 +352,9 @@ class EpisodeLoop:
         """Publish the result of the episode."""
         status = sim_messages.episode(
             number, result, self._simulation.environment, self._factor, self._deadlines.overruns)
-        self._mark(SUCCESS if result.success else FAILURE)
+        # Before it waits for a learner, and a request to reset may come.
         self._robot.publish_episode(status)
+        self._mark(SUCCESS if result.success else FAILURE)
         self._robot.get_logger().info(
             f'episode {number}, seed {result.seed}: {status.message}')
 

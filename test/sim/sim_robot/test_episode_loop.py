@@ -27,11 +27,12 @@ from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TwistStamped
 import numpy as np
 import pytest
-from std_msgs.msg import Float64MultiArray
+from std_msgs.msg import Float64MultiArray, String
 
 from dfp_ros.core.control.episode_marks import START
 from dfp_ros.sim.sim_robot.episode_loop import EpisodeLoop
-from dfp_ros.sim.sim_robot.node import STOP
+from dfp_ros.sim.sim_robot.learner_gate import write_seen
+from dfp_ros.sim.sim_robot.node import RESET, STOP
 from dfp_ros.sim.sim_robot.settings import Settings
 from dfp_ros.sim.sim_robot.stamps import Stamps
 from dfp_ros.sim.simulation.cell_state import EpisodeResult, ObjectPose, RobotState, TwistInput
@@ -189,3 +190,25 @@ def test_late_slices_of_an_episode_that_is_abandoned_are_counted() -> None:
     loop.run()
     assert not robot.episodes
     assert loop.summary == '6 slices were computed later than their deadline'
+
+
+def test_a_reset_after_the_end_of_an_episode_loses_no_result() -> None:
+    """While the robot waits for a learner to hear of that end."""
+    loop, robot, _ = make(
+        replace(SETTINGS, mode='lockstep', learner_node='learner', episodes=2), 3)
+    heard = {'stamp': 0, 'marks': 0}
+
+    def learn(**news: int) -> None:
+        heard.update(news)
+        assert loop._learner is not None
+        loop._learner._hear(String(data=write_seen(**heard)))
+
+    def hear(mark: str) -> None:
+        if len(robot.marks) == 2:
+            robot.inbox.put(RESET)
+        else:
+            learn(marks=heard['marks'] + 1)
+    robot.on_mark, robot.on_state = hear, lambda stamp: learn(stamp=stamp)
+    loop.run()
+    assert [(episode['episode'], episode['seed']) for episode in robot.episodes] == [
+        ('0', '0'), ('1', '1')]
