@@ -238,9 +238,13 @@ class SuccessMonitor:
             self._reset_fields()
             self.problem = str(error)
             return False
+        if unknown := [name for name, numbers in values.items() if numbers is None]:
+            # As of a silent source, nothing is known of it.
+            self.problem = f'{unknown[0]} needs a newer message for its derivative'
+            return False
         return all(
-            (numbers := values[each.entry.name]) is not None
-            and each.holds(numbers[each.element]) for each in self.predicate.conditions)
+            each.holds(numbers[each.element]) for each in self.predicate.conditions
+            if (numbers := values[each.entry.name]) is not None)
 
     def poll(self, now: int, elapsed: float) -> bool:
         """

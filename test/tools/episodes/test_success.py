@@ -139,6 +139,29 @@ def test_a_missing_source_never_counts_as_success(tmp_path: Path, hold: float) -
     assert not bench.poll(0.3)
 
 
+def test_a_rate_that_is_not_known_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the start, and after a silence, it is no condition that failed."""
+    robot = shipped_robot()
+    robot = replace(robot, observation=tuple(
+        replace(entry, derivative=True) if entry.name == 'gripper_opening' else entry
+        for entry in robot.observation))
+    monkeypatch.setattr(f'{__name__}.shipped_robot', lambda: robot)
+    bench = Bench(tmp_path, '{field: gripper_opening, below: 0.1, unit: 1/3}')
+    assert not bench.poll()
+    assert bench.monitor.problem == 'gripper_opening needs a newer message for its derivative'
+    assert not bench.poll(1)
+    bench.silent = {'gripper'}
+    assert not bench.poll(1)
+    bench.silent = set()
+    assert not bench.poll(1)
+    assert not bench.monitor.has_failed
+    # Until it has opened, and stands again.
+    bench.opening = 0.5
+    bench.poll()
+    assert bench.monitor.has_failed
+    assert bench.poll(1)
+
+
 def test_a_clock_that_is_set_back(tmp_path: Path) -> None:
     """Samples whose age is unknown are dropped, and the time of holding starts again."""
     bench = Bench(tmp_path, LIFTED)
