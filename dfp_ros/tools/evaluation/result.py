@@ -153,10 +153,16 @@ class RobotEvaluation:
         changed = [
             f'{key} {printable(now.get(key))} in place of {printable(before.get(key))}'
             for key in sorted({*now, *before}) if now.get(key) != before.get(key)]
-        text = (
-            f'continued after {len(self.episodes)} episodes with '
-            f'{printable(", ".join(changed), 1000)}')
-        return text if changed and self.remark(text) else ''
+        what = printable(', '.join(changed), 1000) or 'the software and host of the first one'
+        begin, between = 'continued after ', ' episodes with '
+        last = next((
+            remark.partition(between)[2] for remark in reversed(self.remarks)
+            if remark.startswith(begin)), '')
+        # It holds from then on, until another note says otherwise.
+        if what == last or not changed and not last:
+            return ''
+        self.remark(text := f'{begin}{len(self.episodes)}{between}{what}')
+        return text
 
     def require_same(self, policy: Mapping[str, Any], robot: Mapping[str, Any]) -> None:
         """

@@ -89,9 +89,14 @@ def test_other_software_is_noted_once(tmp_path: Path) -> None:
         'continued after 2 episodes with dfp_ros 2.0.0 in place of None, host there in place of '
         'here')
     assert found.remark_machine({'python': '3', 'dfp_ros': '2.0.0'}, 'there') == ''
+    # Back on the first machine, the note does not count any more.
+    found.episodes.append(found.episodes[0])
+    back = found.remark_machine({'python': '3'}, 'here')
+    assert back == 'continued after 3 episodes with the software and host of the first one'
+    assert found.remark_machine({'python': '3'}, 'here') == ''
     found.write(tmp_path / 'a.json')
     again = robot_evaluation.read_evaluation(tmp_path / 'a.json')
-    assert (again.remarks, again.software, again.host) == ([note], {'python': '3'}, 'here')
+    assert (again.remarks, again.software, again.host) == ([note, back], {'python': '3'}, 'here')
 
 
 def test_an_episode_with_a_person_is_no_success_of_the_policy(tmp_path: Path) -> None:
@@ -172,6 +177,11 @@ def test_two_kinds_of_episodes_have_no_common_rate(tmp_path: Path) -> None:
     found = evaluation(True)
     found.require_same_plan(plan)
     assert found.remarks == ['the options of the earlier episodes are unknown']
+    # Back on the first machine, the note does not count any more.
+    found.episodes.append(found.episodes[0])
+    back = found.remark_machine({'python': '3'}, 'here')
+    assert back == 'continued after 3 episodes with the software and host of the first one'
+    assert found.remark_machine({'python': '3'}, 'here') == ''
     found.write(tmp_path / 'a.json')
     again = robot_evaluation.read_evaluation(tmp_path / 'a.json')
     assert again.plan == plan
