@@ -42,6 +42,7 @@ from launch.substitutions import LaunchConfiguration
 from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
 
 from dfp_ros.core.files.missing import near_file
+from dfp_ros.core.files.user_path import PathError, user_path
 from dfp_ros.core.text.errors import nearest
 
 
@@ -206,8 +207,11 @@ def find_parameter_file(
     :raises LaunchError: If it is not a file; ``launch`` would only warn.
     """
     text = LaunchConfiguration(argument).perform(context)
-    path = Path(text).expanduser()
     remedy = "give the path of a parameter file, or leave it out for the package's own"
+    try:
+        path = user_path(text)
+    except PathError as error:
+        raise LaunchError(f'argument {argument}: {error}; {remedy}') from error
     if not path.is_file():
         found = 'a folder' if path.is_dir() else 'no such file'
         near = near_file(path, ('.yaml', '.yml'))

@@ -116,9 +116,16 @@ class Controller:
         self._monitors = Monitors(settings, spec, tick or self._period)
         self._last_step: int | None = None
         self._has_commanded = False
+        # Inference time of the last step, which is recorded although the step fails.
+        self._inference: float | None = None
         self._noted: dict[Reason, Finding] = {}
         self.counts: Counter[Reason] = Counter()
         self.dead_man_steps = 0
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """Return the sources without which there is no observation."""
+        return frozenset(self._robot.sources)
 
     @property
     def outside(self) -> dict[str, int]:
@@ -237,7 +244,7 @@ class Controller:
         :param now: Time in ns, on the clock of the samples.
         :param samples: Newest sample of each source by name, None or absent if there is none.
         """
-        step = StepRecord(self._watch_clock(now))
+        step, self._inference = StepRecord(self._watch_clock(now)), None
         if self._beside is not None:
             self._beside.begin()
         step.findings += self._watch.check(now, samples)
@@ -360,7 +367,7 @@ class Controller:
             return None
         step.chunk_index, step.draw = planned.index, planned.draw
         step.action, step.joined = planned.action, planned.joined
-        step.inference = planned.inference
+        step.inference = self._inference = planned.inference
         step.value, step.spread = planned.chunk.value, planned.chunk.spread
         if self._beside is not None:
             step.plan = self._beside.trace
@@ -455,9 +462,10 @@ class Controller:
         text = f'{type(error).__name__}: {error}'
         self._builder.reset()
         self._let_go()
-        step = StepRecord([finding(Reason.INTERNAL_ERROR, text)])
+        # A replay repeats what was not sent.
+        step = StepRecord(
+            [finding(Reason.INTERNAL_ERROR, text)], inference=self._inference)
         if self._beside is not None:
-            # A replay repeats what was not sent.
             step.plan = self._beside.unsent
         return self._hold(step)
 

@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 import re
 
+from dfp_ros.core.description.message_units import is_standard
 from dfp_ros.core.units import EFFORT, looks_like_rate, read_unit
 from dfp_ros.core.units import OTHER as UNKNOWN
 
@@ -161,6 +162,21 @@ def stop_fault(evidence: KindEvidence, stop: str, stops: str) -> str:
     if stops == OTHER == evidence.kind:
         return ''
     return _last_fault(evidence, stop, stops, message, unit)
+
+
+def feedback_fault(message: str, path: str) -> str:
+    """
+    Explain why a message field is no position feedback; empty if it may be.
+
+    :param message: Message type, of which only standard ones say what their fields are.
+    :param path: The message field.
+    """
+    kind = _last(path, _MESSAGE_WORDS)
+    if kind not in _MOVING or not is_standard(message):
+        return ''
+    return (
+        f'found path {path!r}, which is {_MOVING[kind]}, expected a position: commands start from '
+        'it, and it is checked for jumps')
 
 
 def fixed_fault(evidence: KindEvidence, is_beside: bool) -> str:

@@ -22,6 +22,7 @@ import math
 from types import MappingProxyType
 
 from dfp_ros.core.description.command_kind import (
+    feedback_fault,
     fixed_fault,
     KindEvidence,
     KINDS,
@@ -30,7 +31,7 @@ from dfp_ros.core.description.command_kind import (
 )
 from dfp_ros.core.description.command_places import gap_fault, Place, place_fault
 from dfp_ros.core.description.limit_check import amount_fault
-from dfp_ros.core.description.limits import FieldLimits, read_field_limits
+from dfp_ros.core.description.limits import FieldLimits, read_field_limits, URDF, urdf_range_fault
 from dfp_ros.core.description.message_units import unit_fault
 from dfp_ros.core.description.observation import ObservationEntry, read_observation
 from dfp_ros.core.description.sources import Source
@@ -333,6 +334,10 @@ def _read_entry(section: Section, stop: Stop, sources: Mapping[str, Source]) -> 
     if measured is not None and measured.size != size:
         raise keys['measured'].error(f'found {measured.size} numbers, the action has {size}')
     if measured is not None:
+        assert measured.reading is not None, 'feedback is no constant'
+        if 'limits' in keys and stop is not Stop.KEEP and (fault := feedback_fault(
+                sources[measured.reading.source].type, measured.reading.path)):
+            raise keys['measured'].error(fault)
         _require_same_places(keys['measured'], joints, measured.joints)
     entry = CommandEntry(
         action, unit, keys['path'].text(), components, indices, section.where, limit, joints,
@@ -423,6 +428,14 @@ def _check_limits(section: Section, entry: CommandEntry, stop: Stop) -> None:
     if limits.needs_urdf and not entry.urdf_joints:
         raise section.error(
             'found limits from the URDF, but no joint names; give joints, here or in measured')
+    if limits.position == URDF:
+        # The joints of the URDF may be those that are read, those that are commanded, or both.
+        for key, number in (('measured.', entry.measured), ('', entry)):
+            if number and (fault := urdf_range_fault(
+                    key, number.scale, number.offset,
+                    number.joints if number.joints == entry.urdf_joints else (),
+                    isinstance(number, ObservationEntry) and number.minus is not None)):
+                raise section.error(fault)
     unit = read_unit(entry.unit)
     if limits.needs_urdf and not (unit.measures in (ANGLE, LENGTH) and unit.size == 1):
         raise section.error(

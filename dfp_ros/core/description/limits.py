@@ -26,6 +26,7 @@ from dfp_ros.core.description.limit_check import (
 )
 from dfp_ros.core.description.yaml_section import Section
 from dfp_ros.core.text.errors import near_names
+from dfp_ros.core.text.numbers import shown
 from dfp_ros.core.text.printable import quoted
 from dfp_ros.core.units import read_unit
 
@@ -86,6 +87,34 @@ def read_field_limits(section: Section, size: int, unit: str = '') -> FieldLimit
             keys[key].choice([URDF])
     acceleration = _read_amounts(keys['acceleration'], size) if 'acceleration' in keys else None
     return FieldLimits(position, velocity, acceleration, section.where)
+
+
+def urdf_range_fault(
+        key: str, scale: Numbers, offset: Numbers, joints: tuple[str, ...],
+        is_difference: bool) -> str:
+    """
+    Explain why the range of a joint in a URDF is not that of its number; empty if it is.
+
+    :param key: Prefix of the keys, for messages.
+    :param scale: Scale between the number and the joint, one for each joint; empty for 1.
+    :param offset: Likewise; empty for 0.
+    :param joints: The joints.
+    :param is_difference: Whether another number is subtracted from what is measured.
+    """
+    remedy = 'give low and high as numbers of the action'
+    for i, joint in enumerate(joints):
+        turned, moved = bool(scale) and scale[i] < 0, bool(offset) and offset[i] != 0
+        if turned or moved:
+            return (
+                f'found limits.position from the URDF with {key}'
+                f'{f"scale {shown(scale[i])}" if turned else f"offset {shown(offset[i])}"} for '
+                f'joint {joint!r}: the range of the joint is not that of the action, which is '
+                f'mirrored or begins elsewhere; {remedy}')
+    if is_difference:
+        return (
+            'found limits.position from the URDF for a difference (measured.minus), which has '
+            f'another range; {remedy}')
+    return ''
 
 
 def _read_range(section: Section, size: int, reach: Reach) -> tuple[Numbers, Numbers]:

@@ -40,6 +40,12 @@ _NAMES = {ANGLE: 'rad', LENGTH: 'm'}
 _INDEX = re.compile(r'\[\d+\]')
 
 
+def is_standard(message: str) -> bool:
+    """Tell whether a message follows REP 103, so that its fields mean what their names say."""
+    package, _, name = message.partition('/')
+    return package in _STANDARD and name.rpartition('/')[2] not in _OTHERS
+
+
 def unit_fault(unit: str, message: str, path: str, is_command: bool) -> str:
     """
     Describe the mismatch of a unit and a message, for a field without a scale; empty if they fit.
@@ -49,10 +55,8 @@ def unit_fault(unit: str, message: str, path: str, is_command: bool) -> str:
     :param path: Message field.
     :param is_command: Whether it goes into the message, or comes from it.
     """
-    package, _, name = message.partition('/')
     known = read_unit(unit)
-    if known.measures not in _NAMES or package not in _STANDARD or (
-            name.rpartition('/')[2] in _OTHERS):
+    if known.measures not in _NAMES or not is_standard(message):
         return ''
     what = f'found the unit {unit!r} without a scale, but '
     quantity = _quantity(path)

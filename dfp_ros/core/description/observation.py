@@ -194,10 +194,17 @@ def _read_minus(
     if reading.is_quaternion:
         raise section.error(
             'found a difference of rotations, which is none; relative_to turns one into the other')
+    is_alike = not any(pick in keys for pick in PICKS)
+    # The names of the joints are where those of the minuend are, in messages of the same topic.
+    names = reading.names if keys['source'].text() == reading.source else ''
+    if is_alike and reading.joints and 'names' in keys:
+        names = read_path(keys.pop('names'))
     minus = read_reading(keys, section, sources)
-    if not any(pick in keys for pick in PICKS):
+    if is_alike:
         minus = replace(
             minus, components=reading.components, joints=reading.joints, indices=reading.indices)
+    if minus.joints and names and 'names' not in keys:
+        minus = replace(minus, names=names)
     if minus.size != reading.size:
         raise section.error(f'found {minus.size} numbers to subtract, expected {reading.size}')
     return minus

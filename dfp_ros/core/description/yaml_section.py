@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import math
 import os
 from pathlib import Path
+import re
 from typing import Any
 
 import yaml
@@ -33,6 +34,7 @@ from dfp_ros.core.text.printable import listed, printable, quoted
 
 #: Bounds of numbers, whole numbers and texts: larger ones are mistakes, or an attack.
 LARGEST, LARGEST_WHOLE, MOST, LONGEST_TEXT = 1e12, 2**64, 100_000, 1000
+_OCTAL = re.compile(r'([-+]?)(0[0-7]+)')
 
 
 class DescriptionError(ValueError):
@@ -251,6 +253,8 @@ class Section:
             raise self.error(
                 f'found {quoted(self._node.value)}, which is no value: {printable(error, 200)}'
             ) from error
+        if fault := _base_fault(self._node.value, value):
+            raise self.error(fault)
         if isinstance(value, str | bytes) and len(value) > LONGEST_TEXT:
             raise self.error(
                 f'found a text of {len(value)} characters, expected at most {LONGEST_TEXT}')
@@ -265,6 +269,27 @@ class Section:
         if isinstance(self._node, yaml.MappingNode):
             return 'keys with values'
         return 'a list' if isinstance(self._node, yaml.SequenceNode) else quoted(self._node.value)
+
+
+def _base_fault(text: str, value: Any) -> str:
+    """
+    Explain that YAML reads a number to another base than ten; empty if it does not.
+
+    Zeros in front, as in a column of numbers, make it octal, and 1:30 is 90. What begins with 0x
+    or 0b is meant so.
+
+    :param text: The number as it is written.
+    :param value: The number that YAML reads.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ''
+    found = f'found {quoted(text)}, which YAML 1.1 reads as {value}, to base'
+    if ':' in text:
+        return f'{found} 60; write {value}, or quotes around a text'
+    octal = _OCTAL.fullmatch(text.replace('_', ''))
+    if octal and int(octal[2]) != abs(value):
+        return f'{found} 8; write {octal[1]}{octal[2].lstrip("0")}, or quotes around a text'
+    return ''
 
 
 def read_text(path: str | os.PathLike[str]) -> bytes:

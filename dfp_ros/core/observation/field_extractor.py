@@ -50,7 +50,7 @@ class FieldExtractor:
 
         :param values: The sample's values.
         :return: Numbers in the required order, in the message's units.
-        :raises ObservationError: If the message lacks them.
+        :raises ObservationError: If the message lacks them, or does not say which they are.
         """
         reading = self.reading
         found: list[Any] = [values.get(leaf) for leaf in self._leaves]
@@ -62,7 +62,12 @@ class FieldExtractor:
         if reading.components:
             return found
         if reading.joints:
-            return self._take(found[1], self._joint_indices(found[0]))
+            order = self._joint_indices(found[0])
+            if len(found[1]) not in (0, len(found[0])):
+                raise ObservationError(
+                    f'{reading.where}: {reading.path} of source {reading.source!r} has '
+                    f'{len(found[1])} numbers for {len(found[0])} names, expected as many')
+            return self._take(found[1], order)
         return self._take(found[0], reading.indices) if reading.indices else [float(found[0])]
 
     def _joint_indices(self, names: list[str]) -> tuple[int, ...]:
@@ -74,6 +79,10 @@ class FieldExtractor:
                     raise ObservationError(
                         f'{self.reading.where}: joint {joint!r} is not in the messages of source '
                         f'{self.reading.source!r}; {nearest(joint, names[:_FEW])}')
+                if names.count(joint) > 1:
+                    raise ObservationError(
+                        f'{self.reading.where}: a message of source {self.reading.source!r} '
+                        f'names joint {joint!r} twice')
             self._joint_order = tuple(names.index(joint) for joint in self.reading.joints)
             self._joint_names = list(names)
         return self._joint_order

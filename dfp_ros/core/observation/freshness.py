@@ -93,17 +93,17 @@ class FreshnessMonitor:
                 findings.append(finding(Reason.UNREADABLE, (
                     f'{name}: its messages are in the frame {quoted(found)}, the robot '
                     f'description says {quoted(source.frame_id)}')))
+            joints, fault = sample.joints, None
+            if joints is not None and joints.missing:
+                findings.append(finding(Reason.WAITING, f'{name}: {_describe_missing(joints)}'))
+                continue
             if sample.lasts and (source.child or source.max_age == math.inf):
                 continue
-            joints, fault = sample.joints, None
             if joints is None:
                 # Before simulated time begins, it is 0, and arrivals say nothing about clocks.
                 if sample.stamp and sample.received and source.time != RECEIVE:
                     delay.add(sample.received, sample.stamp)
                 fault = _judge(now, source, sample, delay)
-            elif joints.missing:
-                findings.append(finding(Reason.WAITING, f'{name}: {_describe_missing(joints)}'))
-                continue
             else:
                 fault = _judge_parts(now, source, joints, delay)
             if fault is not None and not (sample.lasts and fault[0] is Reason.FUTURE):

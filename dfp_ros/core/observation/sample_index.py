@@ -51,14 +51,14 @@ class SampleIndex:
     Finds the samples of one source.
 
     A message without a stamp has the time of its arrival, which differs slightly between node and
-    recorder. A latched one may have been received at any earlier time, by either; the newest one
-    before the decision is used.
+    recorder, so that it may be any of those that arrived at about that time. A latched one may
+    have been received at any earlier time, by either; the newest one before the decision is used.
 
     :param layout: The joints that are read; None for none.
 
     :ivar is_doubtful: Whether the last sample that was found may be another one than the node's:
-        several messages have its time, as two publishers send them, and arrived at about the same
-        time.
+        several messages have its time, as two publishers send them, or no stamp, and arrived at
+        about the same time.
     """
 
     def __init__(self, layout: JointLayout | None) -> None:
@@ -89,7 +89,7 @@ class SampleIndex:
 
         :param times: Its times in the decision.
         :param now: The decision's own time, in ns.
-        :param fits: Tells messages apart that have the same times.
+        :param fits: Tells messages apart that may have these times.
         :return: The sample, with its arrival time at the node; None if it is missing.
         """
         self.is_doubtful, self._fits = False, fits
@@ -184,26 +184,17 @@ class _Kind:
         del self._times[:count]
 
     def find(self, time: int, now: int) -> Sequence[Sample]:
-        """Find the messages of a time; more than one if they have the same stamp."""
-        if time not in self._by_time:
-            near = None if self._is_stamped else self._near(time, now)
-            if near is None:
-                return ()
-            time = near
-        return self._by_time[time]
-
-    def _near(self, time: int, now: int) -> int | None:
-        """Find the nearest arrival, of messages without a stamp."""
-        index = bisect_left(self._times, time)
-        near = min(
-            self._times[max(0, index - 1):index + 1], default=None,
-            key=lambda each: abs(each - time))
-        if near is not None and abs(near - time) <= JITTER:
-            return near
-        if not self._lasts or not self._times:
-            return None
-        before = bisect_right(self._times, time + JITTER)
-        if before:
-            return self._times[before - 1]
-        # The node received it before the recording began, and no other message replaced it.
-        return self._times[0] if self._times[0] <= now else None
+        """Find the messages of a time; several with one stamp, or that arrived near it."""
+        if time in self._by_time or self._is_stamped:
+            return self._by_time.get(time, ())
+        first, last = bisect_left(self._times, time - JITTER), bisect_right(
+            self._times, time + JITTER)
+        if first == last and self._lasts and self._times:
+            if last:
+                first = last - 1
+            elif self._times[0] <= now:
+                # The node received it before the recording began, and no other replaced it.
+                last = 1
+        return [
+            sample for each in dict.fromkeys(self._times[first:last])
+            for sample in self._by_time[each]]

@@ -140,7 +140,8 @@ class SampleStore:
             if not before:
                 chosen.pop(name, None)
                 continue
-            chosen[name] = newest = max(before, key=lambda sample: sample.time)
+            # The last of several with one time: a chain of transforms has that of its oldest link.
+            chosen[name] = newest = max(reversed(before), key=lambda sample: sample.time)
             # Older samples are not needed by later ticks either.
             while kept[0].time < newest.time:
                 kept.popleft()

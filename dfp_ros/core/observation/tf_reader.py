@@ -35,12 +35,13 @@ _ORIGIN, _UPRIGHT = (0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0)
 
 
 class _Link(NamedTuple):
-    """Pose of a frame in its parent, and its time; no time for a static one."""
+    """Pose of a frame in its parent, its time and its arrival; no time for a static one."""
 
     above: str
     position: Point
     rotation: Quaternion
     time: Any
+    received: int
 
 
 class TfReader:
@@ -49,8 +50,10 @@ class TfReader:
 
     Of each link the newest transform is used, without interpolation: one with an older stamp that
     arrives later, within the maximum age, replaces none. A sample is as old as the oldest dynamic
-    link of its chain; without one, it is valid until a link is replaced. If the clock is set back,
-    dynamic links are discarded, as a newer one would hide that another is not sent any more.
+    link of its chain, by its stamp, or by its arrival if stamps are not used; without one, it is
+    valid until a link is replaced, if only by one whose parent is not known yet. If the clock is
+    set back, dynamic links are discarded, as a newer one would hide that another is not sent any
+    more.
 
     :param parent: The reference frame of the pose.
     :param child: The frame whose pose is computed.
@@ -63,11 +66,13 @@ class TfReader:
             self, parent: str, child: str, readings: Iterable[FieldSelector],
             stamped: bool, max_age: float = 0.0) -> None:
         """Start without a link."""
-        self._max_age = max_age if stamped else 0.0
+        self._stamped, self._max_age = stamped, max_age if stamped else 0.0
         self._parent, self._child = parent, child
         self._reader = SampleReader(readings, stamped)
         self._links: dict[str, _Link] = {}
         self._chain: set[str] = set()
+        # Whether the last sample is of static links, and so has no age.
+        self._lasts = False
         self._received = 0
 
     def read(self, message: Any, received: int, is_static: bool = False) -> Sample | None:
@@ -77,7 +82,8 @@ class TfReader:
         :param message: A tf2_msgs/TFMessage.
         :param received: Arrival time in ns.
         :param is_static: Whether its transforms are static.
-        :return: A new sample; None if the message has no link of the chain, or one is missing.
+        :return: A new sample; None if the message has no link of the chain, or one is missing. If
+            the chain was static, and is broken by this message, a sample with that problem.
         """
         if received < self._received:
             self._links = {
@@ -85,7 +91,7 @@ class TfReader:
         self._received = received
         is_new = not self._chain
         for transform in message.transforms:
-            link = _link(transform, is_static)
+            link = _link(transform, is_static, received)
             if link is not None:
                 frame = transform.child_frame_id.lstrip('/')
                 if frame in self._links and self._is_overtaken(
@@ -106,14 +112,21 @@ class TfReader:
         child, parent = self._ancestry(self._child), self._ancestry(self._parent)
         common = next((frame for frame in child if frame in parent), None)
         if common is None:
-            return None
+            # Whichever link completes the next chain counts, and not those of the last one only.
+            self._chain = set()
+            return self._lose(received)
         child, parent = child[:child.index(common)], parent[:parent.index(common)]
         self._chain = {*child, *parent}
         position, rotation = self._pose(child)
         origin, frame = self._pose(parent)
         links = [self._links[each] for each in self._chain]
-        times = [link.time for link in links if link.time is not None]
-        oldest = min(times, key=lambda time: (time.sec, time.nanosec), default=None)
+        moving = [link for link in links if link.time is not None]
+        oldest = min(
+            (link.time for link in moving), key=lambda time: (time.sec, time.nanosec),
+            default=None)
+        if moving and not self._stamped:
+            # The last one to arrive would hide that another is not sent any more.
+            received = min(link.received for link in moving)
         x, y, z = point_in_frame(position, origin, frame)
         w, i, j, k = rotation_in_frame(rotation, frame)
         sample = self._reader.read(SimpleNamespace(
@@ -121,7 +134,15 @@ class TfReader:
             transform=SimpleNamespace(
                 translation=SimpleNamespace(x=x, y=y, z=z),
                 rotation=SimpleNamespace(w=w, x=i, y=j, z=k))), received)
-        return sample if times else replace(sample, lasts=True)
+        self._lasts = not moving
+        return replace(sample, lasts=self._lasts)
+
+    def _lose(self, received: int) -> Sample | None:
+        """Replace a pose that would be used for ever; one that has an age becomes stale."""
+        lasted, self._lasts = self._lasts, False
+        return Sample(None, received, {}, problem=(
+            f'the frame {self._child!r} is not connected with {self._parent!r} any more'),
+            lasts=True) if lasted else None
 
     def _ancestry(self, frame: str) -> list[str]:
         """List a frame and its ancestors."""
@@ -151,7 +172,7 @@ def _nanoseconds(time: Any) -> int | None:
     return None if time is None else time.sec * 1_000_000_000 + time.nanosec
 
 
-def _link(transform: Any, is_static: bool) -> _Link | None:
+def _link(transform: Any, is_static: bool, received: int) -> _Link | None:
     """Convert a transform to a link; None if its numbers are invalid."""
     at, turn = transform.transform.translation, transform.transform.rotation
     position, rotation = (at.x, at.y, at.z), (turn.w, turn.x, turn.y, turn.z)
@@ -160,4 +181,4 @@ def _link(transform: Any, is_static: bool) -> _Link | None:
         return None
     return _Link(
         transform.header.frame_id.lstrip('/'), position, rotation,
-        None if is_static else transform.header.stamp)
+        None if is_static else transform.header.stamp, received)

@@ -21,6 +21,8 @@ import math
 
 import numpy as np
 
+from dfp_ros.core.description.command_kind import KindEvidence, VELOCITY
+from dfp_ros.core.description.commands import CommandEntry, CommandTopic
 from dfp_ros.core.description.observation import ObservationEntry
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.observation.field import ObservationField
@@ -43,7 +45,7 @@ class _Watched:
     A monitored field.
 
     :param name: Its name.
-    :param unit: Its unit.
+    :param unit: Unit of its value.
     :param turn: Size of a full turn of an angle in that unit; infinite for anything else.
     :param rotation: Encoding of a rotation whose numbers jump, of
         :data:`dfp_ros.core.rotations.COMMAND_ENCODINGS`; empty for anything else.
@@ -103,7 +105,8 @@ class ValueMonitor:
     A picture with ``changes_within`` is compared as its camera published it: a scaled one of a
     scene at rest may be the same although the camera's noise is there.
 
-    Position feedback of commands with a velocity limit is always monitored.
+    Position feedback of positions and velocities with a velocity limit, their own or the URDF's,
+    is always monitored.
 
     :param robot: The robot's description.
     :param tick: Time between two ticks in ns.
@@ -118,13 +121,13 @@ class ValueMonitor:
             _watched(entry, entry.max_rate, 'max_rate', entry.changes_within)
             for entry in robot.observation if entry.max_rate or entry.changes_within]
         self._watched += [
-            _watched(entry.measured, tuple(
-                _GENEROUS * each for each in entry.limits.velocity),
-                f'{_GENEROUS:g} times limits.velocity', 0.0)
+            _watched(
+                entry.measured, tuple(_GENEROUS * each for each in speeds),
+                f'{_GENEROUS:g} times limits.velocity', 0.0,
+                is_rate=topic.stop_of(entry).kind == VELOCITY)
             for topic in robot.commands for entry in topic.entries
-            if topic.stop_of(entry).kind == 'position'
-            and entry.measured is not None and entry.measured.reading is not None
-            and isinstance(entry.limits.velocity, tuple)]
+            if entry.measured is not None and entry.measured.reading is not None
+            and (speeds := _speeds(topic, entry, robot))]
         self._pictures = [
             _WatchedPicture(image.name, image.source, image.changes_within)
             for image in robot.images if image.changes_within]
@@ -232,17 +235,40 @@ def _judge_stuck(
         '(changes_within)'), settings.stuck)]
 
 
+def _speeds(
+        topic: CommandTopic, entry: CommandEntry, robot: RobotDescription) -> tuple[float, ...]:
+    """Return the velocity limits of a command; none if it has none, or there is no URDF yet."""
+    evidence = KindEvidence(entry.unit, topic.type, (entry.path,), '', '')
+    if topic.stop_of(entry).kind == VELOCITY and (
+            {*evidence.by_unit(), *evidence.by_message()} != {VELOCITY}):
+        # The limit of an effort is an effort, which says nothing about the speed of the robot.
+        return ()
+    speeds = entry.limits.velocity
+    if isinstance(speeds, str):
+        joints = robot.joints or {}
+        return tuple(
+            joints[name].velocity for name in entry.urdf_joints) if joints else ()
+    return speeds or ()
+
+
 def _watched(
         entry: ObservationEntry, rate: tuple[float, ...], why: str,
-        changes_within: float) -> _Watched:
-    """Make a monitored field of an entry: its value at one tick, before clipping."""
+        changes_within: float, is_rate: bool = False) -> _Watched:
+    """
+    Make a monitored field of an entry: its value at one tick, before clipping.
+
+    :param is_rate: Whether the entry's unit is that of its rate, as that of a velocity command.
+    """
     assert entry.reading is not None
     field = ObservationField(replace(entry, derivative=False, history=1, low=(), high=()))
-    unit = read_unit(entry.unit)
-    is_angle = unit.is_rate if entry.derivative else unit.is_position
+    unit, name = read_unit(entry.unit), entry.unit
+    is_rate |= entry.derivative
+    if is_rate:
+        name = name.removesuffix('/s') if name.endswith('/s') else f'{name} s'
+    is_angle = unit.is_rate if is_rate else unit.is_position
     rotation = entry.transform or (WXYZ if entry.reading.is_quaternion else '')
     if rotation not in (WXYZ, AXIS_ANGLE) or any(entry.offset) or {*entry.scale} != {1.0}:
         rotation = ''
     return _Watched(
-        entry.name, entry.unit, unit.turn if is_angle and not rotation else math.inf, rotation,
+        entry.name, name, unit.turn if is_angle and not rotation else math.inf, rotation,
         field, entry.reading.source, rate, why, changes_within)

@@ -37,6 +37,7 @@ from typing import Any
 
 from dfp_ros.core.files.bounded_file import LARGEST_TEXT, read_regular
 from dfp_ros.core.files.missing import explain_missing
+from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.policy.interface import PolicyError
 from dfp_ros.core.policy.policy_file import PolicyFile, read_policy_file
 from dfp_ros.core.settings.execution import ExecutionSettings
@@ -117,9 +118,8 @@ def read_policy(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
 
 def read_text(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
     """Read a short file."""
-    path = Path(request['name']).expanduser()
-    if request['folder']:
-        path = find_shared(request['name'], request['folder'], request['suffix'])
+    name, folder = request['name'], request['folder']
+    path = find_shared(name, folder, request['suffix']) if folder else user_path(name)
     try:
         content = read_regular(path, LARGEST_TEXT)
     except FileNotFoundError as error:

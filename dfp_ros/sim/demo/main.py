@@ -21,8 +21,8 @@ Demo: a policy drives a simulated arm over ROS 2, and the result is reported.
 It starts launch/demo.launch.py, subscribes to the robot's ``episode`` topic and to the policy's
 diagnostics, shows them in the terminal while it runs, prints a line per episode and a table,
 writes them as JSON, and renders one episode as a GIF. Exit status 0 means that at least 80 % of
-the episodes were solved without a crash; 1 means that they were not; 2 an invalid command line;
-130 an interrupt.
+the episodes were solved without a crash, or that it was skipped, as its camera cannot be rendered;
+1 means that they were not; 2 an invalid command line; 130 an interrupt.
 """
 
 from __future__ import annotations
@@ -83,7 +83,10 @@ def draw(folder: Path, path: Path, signals: Signals, report: Report) -> str:
     chosen = next((episode for episode in report.episodes if episode.success), None)
     if chosen is None:
         return 'no GIF: no episode was solved'
-    recording = load(folder / f'episode_{chosen.seed}.npz')
+    try:
+        recording = load(folder / f'episode_{chosen.seed}.npz')
+    except OSError as error:
+        return f'no GIF: the recording of the episode cannot be read: {error.strerror}'
     try:
         server = FrameServer(recording.environment, *GIF_SIZE)
         try:

@@ -33,6 +33,8 @@ from dfp_ros.tools.view.terminal import TerminalView
 START_TIMEOUT = 120.0
 EPISODE_LIMIT = 15.0
 LAUNCH_FILE = 'demo.launch.py'
+# Time in s in which messages that were sent before the end arrive.
+_IN_FLIGHT = 0.5
 
 
 @dataclass(frozen=True)
@@ -128,11 +130,8 @@ def run(options: Options, signals: Signals, report: Report, folder: Path) -> Non
             # After the last episode the robot ends, and the node would only report that.
             if view is not None and len(report.episodes) < options.episodes:
                 view.update(time.monotonic())
-        while launched.running() is False and len(report.episodes) < options.episodes:
-            before = len(report.episodes)
-            listener.listen(0.5)  # Messages sent before the end may still be in flight.
-            if len(report.episodes) == before:
-                break
+        if not launched.running():
+            _hear_the_rest(listener, report)
     finally:
         if view is not None:
             view.close()
@@ -143,6 +142,13 @@ def run(options: Options, signals: Signals, report: Report, folder: Path) -> Non
             report.notes += viewer.stop()
         report.exits = launched.exits()
     _judge(report, launched)
+
+
+def _hear_the_rest(listener: Listener, report: Report) -> None:
+    """Receive episodes that were sent before the end; other messages may come before them."""
+    until = time.monotonic() + _IN_FLIGHT
+    while len(report.episodes) < report.asked and (left := until - time.monotonic()) > 0:
+        listener.listen(left)
 
 
 def _judge(report: Report, launched: Launched) -> None:

@@ -68,7 +68,9 @@ class Operator:
         self.takeovers = self.episodes = self.helped = 0
 
     def begin(self) -> None:
-        """Begin an episode."""
+        """Begin an episode; a mark that is sent again before anything was seen begins no other."""
+        if self._is_within_episode and math.isnan(self._began):
+            return
         self.end('the episode was started again')
         self._is_within_episode, self._has_helped = True, False
         self._began = self._moved = math.nan

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfp_ros.core.control.episode_marks import FAILURE, START, SUCCESS
+from dfp_ros.core.text.printable import printable, TEXT
 from dfp_ros.sim.sim_robot import messages as sim_messages
 from dfp_ros.sim.sim_robot.camera import Camera
 from dfp_ros.sim.sim_robot.command_inputs import arm_input, gripper_input
@@ -60,6 +61,8 @@ class EpisodeLoop:
     :param settings: The parameters.
     :param inbox: Messages, RESET, WAKE and STOP, from the executor's thread and signal handlers.
     :param camera: Renders images, if enabled.
+
+    :ivar unrecorded: Number of episodes that could not be recorded.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class EpisodeLoop:
         self._arm: NDArray[np.float64] | None = None
         self._grip: NDArray[np.float64] | None = None
         self._overruns = 0
+        self.unrecorded = 0
         self._forget_commands(0)
 
     def run(self) -> None:
@@ -102,8 +106,9 @@ class EpisodeLoop:
                 begun += 1
                 try:
                     result = self._episode(seed)
-                    self._publish_result(finished, result)
+                    # Before a request to reset may come: the episode has ended.
                     finished += 1
+                    self._publish_result(finished - 1, result)
                     if not settings.auto_reset and finished != settings.episodes:
                         self._wait(lambda: False)
                 except _Abandoned:
@@ -115,7 +120,8 @@ class EpisodeLoop:
     @property
     def summary(self) -> str:
         """Return the number of overruns over all episodes."""
-        return f'{self._overruns} slices were computed later than their deadline'
+        lost = f'; {self.unrecorded} episodes could not be recorded' if self.unrecorded else ''
+        return f'{self._overruns} slices were computed later than their deadline{lost}'
 
     def _episode(self, seed: int) -> EpisodeResult:
         """Run one episode."""
@@ -136,8 +142,19 @@ class EpisodeLoop:
         result = self._play_realtime() if self._realtime else self._play_lockstep()
         if self._recorder:
             self._recorder.picture(self._simulation.picture())
-            self._recorder.save(result)
+            self._save(self._recorder, result)
         return result
+
+    def _save(self, recorder: Recorder, result: EpisodeResult) -> None:
+        """Write the recording of an episode, whose result counts without it, too."""
+        try:
+            recorder.save(result)
+        except OSError as error:
+            self.unrecorded += 1
+            self._robot.get_logger().error(
+                f'parameter record: the episode with seed {result.seed} cannot be written to '
+                f'{printable(self._settings.record, TEXT)} ({error.strerror}); make room there, '
+                'or name another folder')
 
     def _play_realtime(self) -> EpisodeResult:
         """Follow the wall clock from the first command on, holding the last command."""
@@ -145,18 +162,21 @@ class EpisodeLoop:
         self._wait(lambda: self._arm is not None)
         deadlines.start(time.monotonic())
         result = None
-        while result is None:
-            if self._arm is not None and self._news:
-                self._command()
-            if self._recorder and deadlines.steps % simulation.slices == 0:
-                self._recorder.picture(simulation.picture())
-            result = simulation.advance()
-            self._robot.pass_time(simulation.slice_duration)
-            self._publish_state(self._robot.now())
-            deadlines.finish(time.monotonic())
-            self._receive_until_deadline(deadlines)
+        try:
+            while result is None:
+                if self._arm is not None and self._news:
+                    self._command()
+                if self._recorder and deadlines.steps % simulation.slices == 0:
+                    self._recorder.picture(simulation.picture())
+                result = simulation.advance()
+                self._robot.pass_time(simulation.slice_duration)
+                self._show()
+                deadlines.finish(time.monotonic())
+                self._receive_until_deadline(deadlines)
+        finally:
+            # Also of an episode that is abandoned.
+            self._overruns += deadlines.overruns
         self._factor = deadlines.rate(time.monotonic()) * self._settings.real_time_factor
-        self._overruns += deadlines.overruns
         return result
 
     def _play_lockstep(self) -> EpisodeResult:
@@ -225,7 +245,7 @@ class EpisodeLoop:
         while not ready():
             if self._realtime:
                 self._robot.pass_time(self._simulation.slice_duration)
-                self._publish_state(self._robot.now())
+                self._show()
                 deadlines.finish(time.monotonic())
                 self._receive_until_deadline(deadlines)
             else:
@@ -312,6 +332,13 @@ class EpisodeLoop:
         if self._recorder:
             self._recorder.action(action)
 
+    def _show(self) -> None:
+        """Publish the current state, in real time."""
+        stamp = self._robot.now(follows=True)
+        # If the clock was set back, so are the stamps of the commands from here on.
+        self._since = min(self._since, _nanoseconds(stamp))
+        self._publish_state(stamp)
+
     def _publish_state(self, stamp: Stamp) -> None:
         """Publish the current state, and pass it to the camera."""
         if self._camera and not self._realtime:
@@ -325,8 +352,9 @@ class EpisodeLoop:
         """Publish the result of the episode."""
         status = sim_messages.episode(
             number, result, self._simulation.environment, self._factor, self._deadlines.overruns)
-        self._mark(SUCCESS if result.success else FAILURE)
+        # Before it waits for a learner, and a request to reset may come.
         self._robot.publish_episode(status)
+        self._mark(SUCCESS if result.success else FAILURE)
         self._robot.get_logger().info(
             f'episode {number}, seed {result.seed}: {status.message}')
 

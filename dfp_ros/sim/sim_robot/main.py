@@ -50,7 +50,7 @@ def main(args: list[str] | None = None) -> int:
     """
     Run the node until its last episode has ended, or until it is asked to shut down.
 
-    :return: Exit status: 1 if a parameter is invalid, else 0.
+    :return: Exit status: 1 if a parameter is invalid, or an episode could not be recorded, else 0.
     """
     from dfp_ros.sim.sim_robot.settings import list_parameters
 
@@ -152,7 +152,7 @@ def _run(
         if camera:
             camera.close()
     robot.get_logger().info(f'finished; {loop.summary}')
-    return 0
+    return 1 if loop.unrecorded else 0
 
 
 if __name__ == '__main__':

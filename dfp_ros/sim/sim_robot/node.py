@@ -32,6 +32,7 @@ from std_srvs.srv import Trigger
 from dfp_ros.core.control.episode_marks import TOPIC as MARKS_TOPIC
 from dfp_ros.sim.sim_robot.command_inputs import CommandInput
 from dfp_ros.sim.sim_robot.qos import COMMAND_QOS, EPISODE_QOS, STATE_QOS
+from dfp_ros.sim.sim_robot.stamps import Stamps
 
 RESET = 'reset'
 STOP = 'stop'
@@ -49,7 +50,7 @@ class SimRobot(Node):
         """Create the node; :meth:`open` creates its topics once they are known."""
         super().__init__('sim_robot', **options)
         self._inbox = inbox
-        self._last_stamp = 0
+        self._stamps = Stamps()
 
     def open(
             self, state: Mapping[str, Any], inputs: Iterable[CommandInput], render: bool,
@@ -76,14 +77,17 @@ class SimRobot(Node):
                 command.type, command.topic, self._inbox.put, COMMAND_QOS)
         self.create_service(Trigger, '~/reset', self._on_reset)
 
-    def now(self) -> Time:
-        """Return the time, in steps of at least 1 ns, so that stamps are unique."""
+    def now(self, follows: bool = False) -> Time:
+        """
+        Return the time, in steps of at least 1 ns, so that stamps are unique.
+
+        :param follows: Whether it goes back with a clock that is set back, as a driver's stamps.
+        """
         if self._clock_publisher:
             time = self._simulated_time
         else:
             time = self.get_clock().now().nanoseconds
-        self._last_stamp = max(time, self._last_stamp + 1)
-        return _stamp(self._last_stamp)
+        return _stamp(self._stamps.next(time, follows))
 
     def pass_time(self, seconds: float) -> None:
         """Advance simulated time."""

@@ -21,6 +21,7 @@ from typing import Any
 
 from rclpy.node import Node
 
+from dfp_ros.core.files.user_path import PathError, user_path
 from dfp_ros.core.settings.setting import SettingsError
 from dfp_ros.core.text.printable import printable, TEXT
 from dfp_ros.node.parameters.declare import declare_parameter
@@ -128,7 +129,10 @@ def _folder(name: str) -> Path:
 
     :raises SettingsError: If it cannot be created.
     """
-    folder = Path(name).expanduser()
+    try:
+        folder = user_path(name)
+    except PathError as error:
+        raise SettingsError(f'parameter record: {error}; name another folder') from error
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -75,7 +75,8 @@ def make_env(environment: str, **kwargs: Any) -> gymnasium.Env:
 
     :param environment: Gymnasium id, for example ``cube-single-singletask-task2-v0``.
     :param kwargs: Passed to ``gymnasium.make``.
-    :raises ValueError: If no such environment is registered; the message names similar ones.
+    :raises ValueError: If no such environment is registered, with similar names, or it cannot be
+        made.
     """
     with _without_warnings():
         return DeterministicReset(_make(environment, **kwargs))
@@ -106,7 +107,12 @@ def make_scene(environment: str, **kwargs: Any) -> Any:
 def _make(environment: str, **kwargs: Any) -> gymnasium.Env:
     if environment not in gymnasium.registry:
         raise ValueError(_unknown(environment))
-    return gymnasium.make(environment, **kwargs)
+    try:
+        return gymnasium.make(environment, **kwargs)
+    except (ImportError, gymnasium.error.Error) as error:
+        # Gymnasium registers environments whose packages are not installed.
+        raise ValueError(
+            f'environment: found {environment!r}, which cannot be made: {error}') from error
 
 
 @contextmanager

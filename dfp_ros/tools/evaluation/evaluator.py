@@ -33,6 +33,7 @@ from dfp_ros.node.ros.qos import CALL_QOS
 from dfp_ros.tools.episodes.machine import Event
 from dfp_ros.tools.episodes.manager_claim import ManagerClaim
 from dfp_ros.tools.episodes.service_call import PolicyServices, ServiceCall
+from dfp_ros.tools.evaluation.operator_verdicts import OperatorVerdicts, VERDICTS
 from dfp_ros.tools.evaluation.plan import Plan
 from dfp_ros.tools.evaluation.policy_calls import Ended, PolicyCalls
 from dfp_ros.tools.evaluation.policy_reports import PolicyReports
@@ -53,7 +54,6 @@ _PREPARATION = 600.0
 _GONE = 3.0  # s
 # Longest time from a swap to its report, beside two control periods of at most a second, in s.
 _REPORTED = 0.2
-_KEYS = {'y': SUCCESS, 'n': FAILURE}
 
 
 class _Abandoned(Exception):
@@ -87,7 +87,7 @@ class RobotEvaluator:
         """Create clients and subscriptions."""
         self._suspension = suspension or Suspension()
         self._node, self._plan, self._say = node, plan, say
-        self._keys, self._is_ending = keys, is_ending
+        self._keys, self._is_ending = OperatorVerdicts(keys), is_ending
         self._executor = SingleThreadedExecutor(context=node.context)
         self._executor.add_node(node)
         self._policy = PolicyServices(node, plan.policy_node)
@@ -106,11 +106,11 @@ class RobotEvaluator:
         self._reports = PolicyReports(node, plan.policy_node, self._policy.full_name, say)
         self._calls = PolicyCalls(self._policy, self._reports, self._spin, is_ending)
 
-    def begin(self) -> RobotEvaluation:
+    def find(self) -> RobotEvaluation:
         """
-        Find the policy node, and stop the robot.
+        Find the policy node, whose robot goes on.
 
-        :raises EvaluationError: If it is not there, or another program runs its episodes.
+        :raises EvaluationError: If it is not there.
         """
         deadline = time.monotonic() + _ANSWER
         while self._reports.status is None or not self._policy.is_offered:
@@ -121,15 +121,18 @@ class RobotEvaluator:
             self._spin()
             if self._is_ending():
                 raise Ended('interrupted')
-        if (other := self._claim.take()) is not None:
-            raise self._outranked(other)
-        self._reports.begin_watch(self._spin)
-        self._calls.stop()
         status = self._reports.status
         return RobotEvaluation(
             self._plan.episodes, policy_of(status), dict(status['robot']),
             dict(status['settings']), software(), socket.gethostname(), _now(),
             plan=self._plan.of_episodes)
+
+    def begin(self) -> None:
+        """Stop the robot; an EvaluationError if another program runs its episodes."""
+        if (other := self._claim.take()) is not None:
+            raise self._outranked(other)
+        self._reports.begin_watch(self._spin)
+        self._calls.stop()
 
     def run(self, evaluation: RobotEvaluation, path: Path) -> None:
         """
@@ -238,6 +241,8 @@ class RobotEvaluator:
             self._topic.publish(START)
         self._is_running, self._lost = True, ''
         self._calls.begin_anew(partial(self._check_run, evaluation))
+        if self._scene is not None:
+            self._keys.forget()  # they are late, as the marks above
         begin, started = time.monotonic(), _now()
         self._reports.begin_episode()
         person, since = self._reports.person_steps, self._reports.since
@@ -250,8 +255,8 @@ class RobotEvaluator:
             if pressed == 'a':
                 raise _Abandoned('abandoned by the operator')
             ended = ''
-            if pressed in _KEYS:
-                mark, ended = _KEYS[pressed], 'operator'
+            if pressed in VERDICTS:
+                mark, ended = VERDICTS[pressed], 'operator'
             while self._marks and not ended:
                 mark = self._marks.popleft()
                 if mark == START:
@@ -315,9 +320,7 @@ class RobotEvaluator:
         self._spin()
         if self._is_ending():
             raise Ended('interrupted')
-        pressed = self._keys().lower()
-        if pressed == 'q':
-            raise Ended('ended by the operator')
+        pressed = self._keys.next()
         self._check(evaluation)
         return pressed
 

@@ -138,11 +138,15 @@ def _evaluate(asked: argparse.Namespace, args: list[str] | None, signals: list[i
                        asked.policy_node),
             keys.pressed, lambda: bool(signals), say, suspension)
         try:
-            found = evaluator.begin()
+            found = evaluator.find()
             if earlier is not None:
+                # Before the robot is stopped.
                 earlier.require_same(found.policy, found.robot)
                 earlier.require_same_plan(found.plan)
                 earlier.asked = asked.episodes
+                if note := earlier.remark_machine(found.software, found.host):
+                    say(f'{note}; all episodes still count as one success rate')
+            evaluator.begin()
             evaluation = earlier or found
             with suspension:
                 evaluator.run(evaluation, asked.out)

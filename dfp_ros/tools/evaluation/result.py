@@ -45,7 +45,8 @@ class RobotEpisode:
     :param seconds: Duration in s.
     :param started: Start time, UTC, ISO 8601.
     :param ended_by: ``operator`` (a key), ``mark`` (a mark from another node) or ``time``.
-    :param held: Number of diagnostics, one per second, that reported a held robot.
+    :param held: Number of diagnostics that reported a held robot; by default one comes per second
+        (``diagnostics.interval`` of the policy node).
     :param held_because: Reason in the last of them.
     :param person_steps: Number of control steps in which a person held the dead-man, and so
         commanded the robot, unless it was held.
@@ -138,6 +139,30 @@ class RobotEvaluation:
             if key != 'noise_seed' and self.settings.get(key) != value)
         text = f'parameters changed during the evaluation: {printable(", ".join(changed), 300)}'
         return text if changed and self.remark(text) else ''
+
+    def remark_machine(self, software: Mapping[str, Any], host: str) -> str:
+        """
+        Note that episodes from now on are run by other software, or on another machine.
+
+        :param software: As :attr:`software`, now.
+        :param host: As :attr:`host`, now.
+        :return: The note, if it is new; otherwise nothing.
+        """
+        now = {**software, 'host': host}
+        before = {**self.software, 'host': self.host}
+        changed = [
+            f'{key} {printable(now.get(key))} in place of {printable(before.get(key))}'
+            for key in sorted({*now, *before}) if now.get(key) != before.get(key)]
+        what = printable(', '.join(changed), 1000) or 'the software and host of the first one'
+        begin, between = 'continued after ', ' episodes with '
+        last = next((
+            remark.partition(between)[2] for remark in reversed(self.remarks)
+            if remark.startswith(begin)), '')
+        # It holds from then on, until another note says otherwise.
+        if what == last or not changed and not last:
+            return ''
+        self.remark(text := f'{begin}{len(self.episodes)}{between}{what}')
+        return text
 
     def require_same(self, policy: Mapping[str, Any], robot: Mapping[str, Any]) -> None:
         """
@@ -239,9 +264,16 @@ def _episode(item: Mapping[str, Any]) -> RobotEpisode:
     if not isinstance(item['success'], bool):
         raise ValueError('an episode without a success that is true or false')
     return RobotEpisode(
-        item['success'], float(item['seconds']), str(item['started']), str(item['ended_by']),
+        item['success'], _duration(item['seconds']), str(item['started']), str(item['ended_by']),
         _count(item, 'held'), str(item['held_because']),
         _count({'person_steps': 0, **item}, 'person_steps'))
+
+
+def _duration(found: Any) -> float:
+    """Parse a duration in s; a text such as ``nan`` could not be written again."""
+    if not isinstance(found, int | float) or isinstance(found, bool) or found < 0:
+        raise ValueError(f'seconds: {printable(found)} is no duration')
+    return float(found)
 
 
 def _whose(what: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ import datetime
 from pathlib import Path
 import platform
 
+from dfp_ros.core.files.user_path import user_path
 from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.tools.preflight.report import PreflightError, remedy, require_passed, Subject
 
@@ -43,8 +44,9 @@ def require_preflight(
     """
     settings = loop.settings
     if settings.require_preflight:
-        path = Path(settings.require_preflight).expanduser()
+        path = Path(settings.require_preflight)
         try:
+            path = user_path(path)
             content = read and read(path)
         except ValueError as error:
             raise PreflightError(

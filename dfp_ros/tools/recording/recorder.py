@@ -27,7 +27,6 @@ if __name__ == '__main__':
 from collections.abc import Callable
 import math
 import os
-from pathlib import Path
 import signal
 import sys
 import time
@@ -41,6 +40,7 @@ from std_msgs.msg import Float64MultiArray, String
 
 from dfp_ros.core.control.episode_marks import FAILURE, START, SUCCESS, TOPIC
 from dfp_ros.core.description.picture_format import PICTURE_TYPES
+from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.text.errors import nearest
 from dfp_ros.core.text.printable import listed, printable, quoted, TEXT
 from dfp_ros.node.messages.introspection import find_message_type
@@ -202,7 +202,7 @@ class RecorderNode(Node):
         # Before the bag: whatever fails leaves no folder that would be in the way of the next.
         OperatorMarks(self, settings['joystick'], buttons)
         self._bag = BagWriter(
-            Path(settings['out']).expanduser(), settings['storage'],
+            user_path(settings['out']), settings['storage'],
             [(name, text) for (name, _), (_, _, text) in zip(self._topics, topics, strict=True)],
             find_definitions(text for _, _, text in topics), settings['queue'],
             settings['keep_free'] << 20)

@@ -17,8 +17,9 @@ Deterministic replay: recorded decisions computed again, and the first that diff
 ``ros2 run dfp_ros replay bags/monday``
 ``ros2 run dfp_ros replay bags/monday --policy another.onnx``
 
-Exit status 0 means that all decisions are equal, bit for bit; 1 that one differs, or that none
-could be replayed; 2 that the recording, the policy or the robot description cannot be used.
+Exit status 0 means that all decisions that could be replayed are equal, bit for bit; 1 that one
+differs, or that none could be replayed; 2 that the recording, the policy or the robot description
+cannot be used.
 With another policy than the recorded one, a table shows how its decisions differ, and the status
 is 0.
 """
@@ -186,9 +187,12 @@ def replay(arguments: argparse.Namespace) -> int:
                 f'{arguments.bag}: found the robot description {quoted(robot_file)}, expected a '
                 'bare name or one that ends in .yaml; name the file with --robot')
         robot = load_robot(robot_file)
-        if hash_robot(robot_file) != some['robot']['sha256']:
+        found, hashes = hash_robot(robot_file), {
+            known['robot']['sha256'] for known in recording.loops.values()}
+        if hashes != {found}:
+            some_of = 'with some of the decisions' if found in hashes else 'with the decisions'
             say(
-                f'note: {printable(robot_file)} is not the file that was recorded',
+                f'note: {printable(robot_file)} is not the file that was recorded {some_of}',
                 to_errors=True)
         if not recording.has_person:
             # Before the description let a person take over.
@@ -282,9 +286,10 @@ def _show(difference: Difference) -> list[str]:
                      'limits, a ramp-in or histories may explain the difference')
     for source in difference.doubtful:
         lines.append(
-            f'  source {source!r}: several messages have one stamp and arrived at about the same '
-            'time, and the recording does not tell which of them the node used: another one than '
-            'the replay did may explain the difference; end all publishers of it but one')
+            f'  source {source!r}: several messages have one stamp, or none that counts, and '
+            'arrived at about the same time, and the recording does not tell which of them the '
+            'node used: another one than the replay did may explain the difference; end all '
+            'publishers of it but one, and have its messages stamped')
     return lines
 
 

@@ -55,7 +55,7 @@ class RecordedStep:
     :param samples: The samples that it was made from, by source.
     :param missing: Sources whose sample is not in the recording.
     :param doubtful: Sources whose sample may be another message than the node's, with the same
-        stamp.
+        stamp or without one.
     """
 
     decision: RecordedDecision
@@ -178,7 +178,7 @@ class Replayer:
             return decision
         difference = self._compare(step, entry, decision)
         if not self._is_known:
-            if recorded.inference is None or difference is not None:
+            if recorded.inference is None or recorded.draw is None or difference is not None:
                 self.left_out['its past is not in the recording'] += 1
                 return None
             self._is_known = True
@@ -201,9 +201,11 @@ class Replayer:
             self._controller = self._make(entry.loop)
             if self._controller is not None:
                 self._controller.reset(entry.seed)
-            # A waiting loop has changed nothing since the reset, so a new one is the same.
-            self._is_known = self._is_certain = (
-                entry.step == 1 or recorded.state is State.WAITING)
+            # A loop that waits for a source has changed nothing since the reset, so a new one is
+            # the same; one that has all waits for the earlier ticks of derivatives or histories.
+            self._is_known = self._is_certain = entry.step == 1 or (
+                recorded.state is State.WAITING and self._controller is not None
+                and not self._controller.sources <= recorded.samples.keys())
         elif entry.loop != self._loop:
             for loop in self._between(self._loop, entry.loop):
                 old, self._controller = self._controller, self._make(loop)
@@ -233,7 +235,7 @@ class Replayer:
                     # It had a plan meanwhile, which is not known.
                     planner.watch()
             planner.steps = self._step - 1
-        elif is_unknown and recorded.inference is not None:
+        elif is_unknown and recorded.inference is not None and recorded.draw is not None:
             self._seek(planner, entry, recorded.draw)
         self._set_conditions(recorded)
         last = controller.limiter.last

@@ -317,6 +317,46 @@ def test_a_description_passes_the_same_check(
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(('changes', 'name', 'found'), [
+    ((('path: points.positions', 'path: points.positions\n        scale: [1.0, -1.0]'),
+      ('joints: [b, a]}', 'joints: [b, a], scale: [1.0, -1.0]}')), 'a', 'measured.scale -1.0'),
+    ((('path: points.positions', 'path: points.positions\n        offset: [0.5, 0]'),
+      ('joints: [b, a]}', 'joints: [b, a], offset: [-0.5, 0]}')), 'b', 'measured.offset -0.5'),
+    ((('kind: position\n    stop: hold', 'kind: other\n    stop: keep'), ('        joints', (
+        '        offset: 0.1\n        joints')), ('velocity: urdf, acceleration: [3, 4]', ''),
+      ('        measured: {source: arm, path: position, joints: [b, a]}\n', '')),
+     'b', 'offset 0.1'),
+    ((('kind: position\n    stop: hold', 'kind: velocity\n    stop: ramp'),
+      ('unit: rad\n        path: points.positions',
+       'unit: rad/s\n        scale: -1.0\n        path: points.velocities'),
+      ('joints: [b, a]}', 'joints: [b, a], scale: -1.0}')), 'b', 'measured.scale -1.0'),
+    ((('path: points.positions', 'path: points.positions\n        scale: [1.0, -1.0]'),
+      ('joints: [b, a]}', 'joints: [left_b, left_a]}')), 'a', 'scale -1.0')])
+def test_a_range_of_the_urdf_is_that_of_the_joint(
+        tmp_path: Path, changes: tuple[tuple[str, str], ...], name: str, found: str) -> None:
+    """A mirrored or shifted number has another range: joint a went to 0.5, and not to 0.7."""
+    with pytest.raises(DescriptionError, match=r'robot.yaml:\d+: commands.arm.fields') as caught:
+        robot(tmp_path, *changes)
+    assert f'found limits.position from the URDF with {found} for joint {name!r}' in str(
+        caught.value)
+
+
+def test_a_range_of_the_urdf_is_not_that_of_a_difference(tmp_path: Path) -> None:
+    """A position relative to another joint's has another range."""
+    with pytest.raises(DescriptionError, match=r'for a difference \(measured.minus\)'):
+        robot(tmp_path, (
+            'joints: [b, a]}', 'joints: [b, a], minus: {source: arm, path: effort}}'))
+
+
+def test_a_range_of_the_urdf_fits_a_driver_of_degrees(tmp_path: Path) -> None:
+    """Another unit in the messages changes nothing: limits are in the unit of the action."""
+    limits = make_limits(robot(
+        tmp_path,
+        ('path: points.positions', 'path: points.positions\n        scale: 57.29577951308232'),
+        ('joints: [b, a]}', 'joints: [b, a], scale: 0.017453292519943295}')), SPEC)
+    np.testing.assert_array_equal(limits.high[1:3], [2, 0.7])
+
+
 def test_reads_where_the_robot_is(tmp_path: Path) -> None:
     """Positions are read by joint name in the order of the command; missing joints are unknown."""
     reader = FeedbackReader(robot(tmp_path), SPEC)

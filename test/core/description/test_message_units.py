@@ -92,6 +92,23 @@ def test_a_command_leads_to_what_is_measured(
         load_robot_description(tmp_path / 'robot.yaml')
 
 
+@pytest.mark.parametrize(('path', 'message'), [
+    ('velocity', "found path 'velocity', which is a velocity, expected a position"),
+    ('effort', "found path 'effort', which is an effort, expected a position"), ('position', '')])
+def test_a_measured_position_is_no_velocity(tmp_path: Path, path: str, message: str) -> None:
+    """A resting arm would be taken for one that is at 0, and sent there."""
+    text = (ROOT / 'testing' / 'data' / 'position_arm.yaml').read_text()
+    before, commands = text.split('commands:')
+    assert 'path: position, joints' in commands
+    (tmp_path / 'robot.yaml').write_text(f'{before}commands:' + commands.replace(
+        'path: position, joints', f'path: {path}, joints'))
+    if not message:
+        load_robot_description(tmp_path / 'robot.yaml')
+        return
+    with pytest.raises(DescriptionError, match=rf'fields\[0\]\.measured: {message}'):
+        load_robot_description(tmp_path / 'robot.yaml')
+
+
 def test_degrees_for_an_arm_in_radians(tmp_path: Path) -> None:
     """90 degrees are not sent as 90 rad, and 1 rad is not taken for 1 degree."""
     text = (ROOT / 'testing' / 'data' / 'position_arm.yaml').read_text()

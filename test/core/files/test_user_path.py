@@ -14,14 +14,23 @@
 """``~`` in a path on a command line."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+from launch import LaunchContext
 import pytest
 
 from dfp_ros.core.files.user_path import user_path
+from dfp_ros.core.settings.setting import SettingsError
+from dfp_ros.launch_arguments import find_parameter_file, LaunchError
+from dfp_ros.node.files.loader_process import answer
 from dfp_ros.sim.demo import main as demo
+from dfp_ros.sim.sim_robot.settings import _folder
 from dfp_ros.tools.describe import main as describe
 from dfp_ros.tools.evaluation import main as evaluation
 from dfp_ros.tools.preflight import main as preflight
+from dfp_ros.tools.preflight.report import PreflightError
+from dfp_ros.tools.preflight.subject import require_preflight
 
 
 def test_the_home_folder_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,6 +49,34 @@ def test_the_commands_expand_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert evaluation.parse(['--out=~/x.json']).out == tmp_path / 'x.json'
     assert preflight.parse(['--json=~/x.json']).json == tmp_path / 'x.json'
     assert demo.parse(['--json=~/x.json']).json == tmp_path / 'x.json'
+
+
+def test_parameters_that_name_an_unknown_user(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a command line, it stays as it is, and a path that cannot be is refused by name."""
+    monkeypatch.chdir(tmp_path)
+    assert _folder('~no_such_user/x') == Path('~no_such_user/x')
+    assert (tmp_path / '~no_such_user' / 'x').is_dir()
+    with pytest.raises(SettingsError, match='parameter record: .*: no file can have that path'):
+        _folder('a\0b')
+
+    request = {'do': 'read', 'name': '~no_such_user/y.yaml', 'folder': '', 'suffix': '.yaml'}
+    reply, _ = answer(request, [])
+    assert reply['error'].startswith('~no_such_user/y.yaml: '), reply
+
+    context = LaunchContext()
+    for text, message in (
+            ('~no_such_user/y.yaml', 'which is no such file'), ('x' * 5000, 'no file can have')):
+        context.launch_configurations['params'] = text
+        with pytest.raises(LaunchError, match=f'argument params: .*{message}'):
+            find_parameter_file(context, 'params', str)
+
+    def read(path: Path) -> bytes:
+        raise ValueError(f'there is no {path}')
+
+    loop: Any = SimpleNamespace(settings=SimpleNamespace(require_preflight='~no_such_user/z.json'))
+    with pytest.raises(PreflightError, match='~no_such_user/z.json: cannot be read: there is no'):
+        require_preflight(loop, read)
 
 
 @pytest.mark.parametrize('text', ['x' * 5000, '/tmp/' + 'y' * 300, '/' + 'z/' * 3000, 'a\0b'])

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dfp_ros.core.description.joint_layout import joint_layout
 from dfp_ros.core.observation.builder import ObservationBuilder
 from dfp_ros.core.observation.sample import NotFiniteError, ObservationError, Sample
 from testing.fixtures.robot_samples import ARM, ogbench_messages, rest_samples, shipped_robot
@@ -124,3 +125,21 @@ def test_unreadable(source: str, values: dict[str, Any], message: str) -> None:
     with pytest.raises(ObservationError, match=message):
         ObservationBuilder(shipped_robot().observation).build(
             changed(rest_samples(0), source, **values), 0)
+
+
+@pytest.mark.parametrize(('values', 'message'), [
+    ({'name': [*ARM, ARM[0]], 'position': [0.1] * 7}, "names joint 'shoulder_pan_joint' twice"),
+    ({'position': [0.1] * 7}, "position of source 'arm' has 7 numbers for 6 names"),
+    ({'name': [*ARM, 'finger']}, "position of source 'arm' has 6 numbers for 7 names"),
+    ({'position': []}, 'has 0 numbers, expected at least 6')])
+def test_an_ambiguous_message_is_not_read_by_index_either(
+        values: dict[str, Any], message: str) -> None:
+    """An array that is read by joints and by indices is not taken apart, but has to be clear."""
+    first = shipped_robot().observation[0]
+    by_index = replace(first, name='first', offset=(0.0,), scale=(1.0,), reading=replace(
+        first.readings[0], joints=(), indices=(0,)))
+    assert joint_layout([first.readings[0], by_index.readings[0]]) is None
+    builder = ObservationBuilder([first, by_index])
+    assert builder.build(rest_samples(0), 0).size == 7
+    with pytest.raises(ObservationError, match=message):
+        builder.build(changed(rest_samples(0), 'arm', **values), 0)

@@ -107,6 +107,24 @@ def test_names_of_joints_elsewhere(tmp_path: Path) -> None:
     np.testing.assert_allclose(builder.build({'arm': arm(1, 2)}, 0), [2, 1])
 
 
+@pytest.mark.parametrize(('minus', 'names'), [
+    ('source: arm, path: wanted', 'joint_names'),
+    ('source: arm, path: wanted, joints: [b, a]', 'joint_names'),
+    ('source: arm, path: wanted, names: name', 'name'),
+    ('source: arm, path: wanted, joints: [b, a], names: name', 'name'),
+    ('source: other, path: wanted', 'name'),
+    ('source: other, path: wanted, names: joint_names', 'joint_names')])
+def test_names_of_the_joints_that_are_subtracted(tmp_path: Path, minus: str, names: str) -> None:
+    """In messages of one topic they are where those of the field are, if nothing else is said."""
+    path = tmp_path / 'robot.yaml'
+    path.write_text(TEXT.replace('  arm:', """\
+  other: {topic: other, type: sensor_msgs/msg/JointState, max_age: 1.0}
+  arm:""").replace('%s', f'{JOINTS}, names: joint_names, minus: {{{minus}}}'))
+    [entry] = load_robot_description(path).observation
+    assert entry.minus is not None
+    assert (entry.minus.joints, entry.minus.names) == (('b', 'a'), names)
+
+
 def test_constant(tmp_path: Path) -> None:
     """One number, or several; no source is needed."""
     np.testing.assert_array_equal(built(tmp_path, 'constant: 2').build({}, 0), [2])
@@ -257,6 +275,8 @@ def test_histories_are_cleared_by_an_error_or_a_clock_set_back(
     (f'{TURN}, transform: rotation_6', 'transform', "did you mean 'rotation_6d'?"),
     (f'{POINT}, minus: {{source: tol, path: pose.position}}', 'minus.source', "mean 'tool'?"),
     (f'{POINT}, minus: {{source: tool, pth: a}}', 'minus.pth', "did you mean 'path'?"),
+    (f'{JOINTS}, minus: {{source: arm, path: wanted, indices: [1, 0], names: name}}',
+     'minus.names', 'found names without joints'),
     (f'{POINT}, minus: {{source: arm, path: position, indices: [0]}}', 'minus',
      'found 1 numbers to subtract, expected 3'),
     (f'{TURN}, transform: yaw, minus: {{source: tool, path: pose.orientation}}', 'minus',

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+import math
 from pathlib import Path
 import time
 from types import SimpleNamespace
@@ -28,6 +29,7 @@ import pytest
 from dfp_ros.core.control.decision import Decision, State
 from dfp_ros.core.control.decision_row import DecisionRow, read_decision
 from dfp_ros.core.description.robot import count_slots
+from dfp_ros.core.description.sources import Reception
 from dfp_ros.core.observation.builder import ObservationBuilder
 from dfp_ros.core.observation.freshness import FreshnessMonitor
 from dfp_ros.core.observation.sample import NotReadyError, Sample
@@ -205,6 +207,22 @@ def test_a_missing_joint_is_named_with_the_received_ones() -> None:
         "source 'arm' (topic joint_states): shoulder_pan_joint never received; seen so far, in 2 "
         r'kind(s) of messages: finger\n[INFO] running | shoulder_pan, shoulder_lift_joint')
     assert text.endswith("; did you mean 'shoulder_pan'?")
+
+
+def test_a_missing_joint_of_a_latched_source_is_named_too() -> None:
+    """What lasts has no age, and yet has to be there."""
+    arm = replace(
+        ROBOT.sources['arm'], max_age=math.inf,
+        qos=Reception('reliable', 'transient_local', 1))
+    store = SampleStore({'arm': arm})
+    store.add('arm', SampleReader(ROBOT.readings('arm'), stamped=True, lasts=True).read(
+        message(ARM[:5]), START))
+    [found] = FreshnessMonitor([arm]).check(START, store.at(START))
+    assert found.reason is Reason.WAITING
+    assert 'wrist_3_joint never received' in found.text
+    store.add('arm', SampleReader(ROBOT.readings('arm'), stamped=True, lasts=True).read(
+        message(ARM[5:]), START))
+    assert not FreshnessMonitor([arm]).check(START, store.at(START))
 
 
 @pytest.mark.parametrize(('changes', 'problem'), [

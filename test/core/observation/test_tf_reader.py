@@ -21,10 +21,16 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from dfp_ros.core.description.observation import ObservationEntry
 from dfp_ros.core.description.robot import load_robot_description, RobotDescription
+from dfp_ros.core.description.sources import BEFORE_TICK, BOTH, RECEIVE, Source
 from dfp_ros.core.observation.builder import ObservationBuilder
-from dfp_ros.core.observation.sample import Sample
+from dfp_ros.core.observation.field import ObservationField
+from dfp_ros.core.observation.freshness import FreshnessMonitor
+from dfp_ros.core.observation.sample import ObservationError, Sample
+from dfp_ros.core.observation.sample_store import SampleStore
 from dfp_ros.core.observation.tf_reader import TfReader
+from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.tools.replay.recorded_bag import RecordedBag
 from testing import ROOT
 from testing.fixtures.bags import (
@@ -122,6 +128,41 @@ def test_age_is_that_of_the_oldest_link_that_moves() -> None:
     assert third.stamp == 8
 
 
+def test_a_link_that_is_not_sent_any_more_is_old_without_stamps_too() -> None:
+    """With time: receive, the arrival of the oldest link counts, not that of the last one."""
+    reader = TfReader('base', 'tool', READINGS, False)
+    source = Source(
+        'tool', '/tf', TF, 0.2, 'here', time=RECEIVE, parent='base', child='tool')
+    reader.read(message(transform('mast', 'base')), 0, is_static=True)
+    assert reader.read(message(transform('base', 'arm', 7)), S) is None
+    for i in range(5):
+        now = S + i * S // 10
+        tool = [transform('arm', 'tool', 7)] if i < 2 else []
+        sample = reader.read(message(transform('base', 'arm', 7, (i, 0, 0)), *tool), now)
+        assert sample is not None
+        assert pose(sample)[0].tolist() == [i, 0, 0]
+        assert (sample.stamp, sample.received) == (None, S + min(i, 1) * S // 10)
+    [found] = FreshnessMonitor([source]).check(now, {'tool': sample})
+    assert found.reason is Reason.STALE
+    assert 'nothing arrived for 0.300 s' in found.text
+
+
+@pytest.mark.parametrize('time', [BOTH, RECEIVE])
+def test_a_fast_link_moves_though_a_slow_one_has_its_time(time: str) -> None:
+    """Sampled before the tick, the last of the poses with the time of the oldest link counts."""
+    reader = TfReader('base', 'tool', READINGS, time == BOTH, 0.2 * S)
+    store = SampleStore({'tool': Source(
+        'tool', '/tf', TF, 0.2, 'here', time=time, sampling=BEFORE_TICK, parent='base',
+        child='tool')}, in_order=True)
+    for i in range(15):
+        now = S + i * S // 100
+        slow = [] if i % 10 else [transform('base', 'arm', now)]
+        sample = reader.read(message(*slow, transform('arm', 'tool', now, (i, 0, 0))), now)
+        assert sample is not None
+        store.add('tool', sample)
+        assert pose(store.at(now)['tool'])[0].tolist() == [i, 0, 0]
+
+
 def test_a_transform_that_was_overtaken_replaces_none() -> None:
     """As in tf2, the newest stamp of each link counts, but only within the maximum age."""
     reader = TfReader('base', 'tool', READINGS, True, 0.2 * S)
@@ -155,6 +196,32 @@ def test_a_link_from_before_the_clock_was_set_back_is_not_used() -> None:
     assert sample is not None
     assert sample.stamp == 101 * S
     assert pose(sample)[0].tolist() == [2, 0, 0]
+
+
+def test_a_frame_that_is_hung_elsewhere_before_that_place_is_known() -> None:
+    """Static transforms come once: the one that completes the new chain has to be enough."""
+    reader = TfReader('base', 'object', READINGS, True)
+    reader.read(message(transform('base', 'table')), 1, is_static=True)
+    before = reader.read(message(transform('table', 'object', 0, (1, 0, 0))), 2, is_static=True)
+    assert pose(before)[0].tolist() == [1, 0, 0]
+    # Its old pose, which had no age, is none any more.
+    broken = reader.read(message(transform('shelf', 'object', 0, (5, 0, 0))), 3, True)
+    assert broken is not None
+    assert broken.lasts
+    assert broken.problem == "the frame 'object' is not connected with 'base' any more"
+    store = SampleStore({'tool': Source(
+        'tool', '/tf', TF, 0.2, 'here', parent='base', child='object')}, in_order=True)
+    store.add('tool', broken)
+    field = ObservationField(ObservationEntry(
+        'place', 'm', 'here', (0.0,) * 3, (1.0,) * 3, replace(READINGS[0], source='tool')))
+    with pytest.raises(ObservationError, match='not connected'):
+        field.read(store.at(3))
+    assert reader.read(message(transform('base', 'other')), 4, is_static=True) is None
+    after = reader.read(message(transform('base', 'shelf', 0, (0, 2, 0))), 5, is_static=True)
+    assert pose(after)[0].tolist() == [5, 2, 0]
+    store.add('tool', after)
+    assert field.read(store.at(5)) == [5, 2, 0]
+    assert reader.read(message(transform('base', 'other')), 6, is_static=True) is None
 
 
 def test_unrelated_transforms_give_no_sample() -> None:

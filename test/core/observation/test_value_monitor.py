@@ -23,6 +23,7 @@ from pathlib import Path
 import pytest
 
 from dfp_ros.core.description.robot import load_robot_description, RobotDescription
+from dfp_ros.core.description.urdf import JointLimits
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.observation.sample import Sample
 from dfp_ros.core.observation.value_monitor import ValueMonitor
@@ -94,12 +95,34 @@ def test_angles_go_around_in_any_unit(unit: str, size: float, expected: bool) ->
     assert bool(check(watch, 1, -3.14)) == expected
 
 
+JOINTS = """
+robot: arm
+sources:
+  arm: {topic: joint_states, type: sensor_msgs/msg/JointState, max_age: 1.0}
+observation:
+  - {name: places, unit: rad, source: arm, path: position, joints: [a, b]}
+commands:
+  arm:
+    topic: commands
+    type: trajectory_msgs/msg/JointTrajectory
+    kind: KIND
+    fields:
+      - action: targets
+        unit: UNIT
+        path: points.PATH
+        joints: [a, b]
+        measured: {source: arm, path: position, joints: [a, b]}
+        limits: {position: {low: -4, high: 4}, velocity: SPEEDS, acceleration: 5.0}
+"""
+
+
 def test_the_angle_of_a_derivative_goes_around() -> None:
     """Its limit is for the angle, which is read past half a turn."""
     watch = ValueMonitor(watched(unit='rad/s', derivative=True, max_rate=(3.0,) * 6), TICK)
     assert not check(watch, 0, 3.14)
     assert not check(watch, 1, -3.14)
-    assert check(watch, 2, -2.9)
+    [jump] = check(watch, 2, -2.9)
+    assert 'from -3.14 to -2.9 rad within 0.020 s, at most 3 rad/s' in jump.text
 
 
 ROTATION = """
@@ -190,6 +213,44 @@ def test_a_measured_position_cannot_jump_either() -> None:
     assert not arm(1, 0.39)
     [jump] = arm(2, -0.9)
     assert '5 times limits.velocity' in jump.text
+
+
+@pytest.mark.parametrize('speeds', ['urdf', '[2.0, 1.0]'])
+@pytest.mark.parametrize(('kind', 'unit', 'path'), [
+    ('position\n    stop: hold', 'rad', 'positions'),
+    ('velocity\n    stop: ramp', 'rad/s', 'velocities')])
+def test_a_position_cannot_jump_whatever_is_commanded_and_wherever_its_speed_is_from(
+        kind: str, unit: str, path: str, speeds: str, tmp_path: Path) -> None:
+    """Positions and velocities, with limits of the description and of the URDF."""
+    file = tmp_path / 'robot.yaml'
+    file.write_text(JOINTS.replace('KIND', kind).replace('UNIT', unit).replace(
+        'PATH', path).replace('SPEEDS', speeds))
+    watch = ValueMonitor(replace(load_robot_description(file), joints={
+        'a': JointLimits(-4.0, 4.0, 2.0), 'b': JointLimits(-4.0, 4.0, 1.0)}), TICK)
+
+    def arm(i: int, a: float, b: float) -> list[Finding]:
+        stamp = START + i * TICK
+        return watch.check({'arm': Sample(
+            stamp, stamp, {'name': ['a', 'b'], 'position': [a, b]})}, SafetySettings())
+
+    assert not arm(0, 0.0, 3.1)
+    assert not arm(1, 0.15, -3.1 + 0.01)
+    [jump] = arm(2, 0.30, -2.0)
+    assert jump.text == (
+        'targets[1] went from -3.09 to -2 rad within 0.020 s, at most 5 rad/s are possible '
+        '(5 times limits.velocity)')
+
+
+def test_an_effort_is_no_speed_of_what_is_measured(tmp_path: Path) -> None:
+    """Its limits.velocity bounds the effort, however fast the robot moves by it."""
+    file = tmp_path / 'robot.yaml'
+    file.write_text(JOINTS.replace('KIND', 'velocity\n    stop: zero').replace(
+        'UNIT', 'N m').replace('PATH', 'effort').replace('SPEEDS', '0.1'))
+    watch = ValueMonitor(load_robot_description(file), TICK)
+    for i in range(10):
+        stamp = START + i * TICK
+        assert not watch.check({'arm': Sample(
+            stamp, stamp, {'name': ['a', 'b'], 'position': [0.04 * i, 0.0]})}, SafetySettings())
 
 
 def test_a_value_that_is_stuck_though_messages_come() -> None:

@@ -21,6 +21,8 @@ import os
 from pathlib import Path
 import signal
 import time
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
@@ -29,8 +31,9 @@ from dfp_ros.core.description.robot import require_fit
 from dfp_ros.core.policy.policy_file import read_spec
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.resources import find_shared, load_robot
-from dfp_ros.sim.demo.main import main, parse, ROBOTS
+from dfp_ros.sim.demo.main import draw, main, parse, ROBOTS
 from dfp_ros.sim.demo.report import Episode, Report
+from dfp_ros.sim.demo.run import _hear_the_rest
 from testing.processes.ros_processes import NodeProcess
 
 MODULE = 'dfp_ros.sim.demo.main'
@@ -156,6 +159,24 @@ def test_the_table_is_printed_if_the_file_cannot_be_written(
     captured = capsys.readouterr()
     assert 'episodes solved    0 of 10' in captured.out
     assert 'demo.json cannot be written: No space left on device; the table' in captured.err
+
+
+def test_the_last_episode_may_come_after_other_messages() -> None:
+    """As diagnostics of the policy, which are on their way, too."""
+    made = report(9)
+    last = made.episodes.pop()
+    arriving = [lambda: None, lambda: None, lambda: made.episodes.append(last)]
+    listener: Any = SimpleNamespace(listen=lambda timeout: arriving.pop(0)())
+    _hear_the_rest(listener, made)
+    assert len(made.episodes) == made.asked
+    assert not arriving
+
+
+def test_an_episode_that_was_not_recorded_is_not_drawn(tmp_path: Path) -> None:
+    """The robot says why in its log."""
+    said = draw(tmp_path, tmp_path / 'x.gif', SimpleNamespace(), report(9))  # type: ignore[arg-type]
+    assert said == (
+        'no GIF: the recording of the episode cannot be read: No such file or directory')
 
 
 def test_a_policy_that_ends_is_named(tmp_path: Path) -> None:

@@ -101,6 +101,20 @@ def test_late_it_keeps_the_robot(operator: Operator) -> None:
     assert look(operator, 5.0) is None
 
 
+def test_a_mark_that_is_sent_again_begins_no_other_episode() -> None:
+    """As a robot does whose learner is late; the patience of the next one is that of the seed."""
+    once, again = (Operator(GOAL, 5, Temper((0.5, 1.5), 100.0)) for _ in range(2))
+    for operator, times in (once, 1), (again, 3):
+        for _ in range(times):
+            operator.begin()
+        look(operator, 0.0)
+    # Begun anew, after something was seen.
+    for operator in once, again:
+        operator.begin()
+    assert watch(once, 10.0) == watch(again, 10.0)
+    assert (once.episodes, again.episodes) == (2, 2)
+
+
 def test_the_seed_determines_its_patience() -> None:
     """Within the range, and anew in each episode."""
     def instants(seed: int) -> list[float | None]:

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import gymnasium
+from gymnasium.envs.registration import EnvSpec
 import numpy as np
 import pytest
 
@@ -227,6 +229,15 @@ def test_bad_settings_are_refused() -> None:
         Simulation('CartPole-v1')
     with pytest.raises(ValueError, match='state_rate: found 90 Hz, expected one of 20, 100, 500'):
         Simulation(TASK, 90.0)
+
+
+def test_an_environment_whose_package_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gymnasium registers it nevertheless, and the reason is named."""
+    monkeypatch.setitem(gymnasium.registry, 'Missing-v0', EnvSpec(
+        'Missing-v0', 'no_such_package:Missing'))
+    with pytest.raises(ValueError, match=(
+            "environment: found 'Missing-v0', which cannot be made: .*'no_such_package'")):
+        Simulation('Missing-v0')
 
 
 def test_bad_commands_are_refused(simulation: Simulation) -> None:

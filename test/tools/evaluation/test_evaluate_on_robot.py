@@ -80,6 +80,25 @@ def test_parameters_that_changed_are_noted_once() -> None:
     assert found.remarks == [note]
 
 
+def test_other_software_is_noted_once(tmp_path: Path) -> None:
+    """The file has that of the first episodes, and a note from which on there was another."""
+    found = evaluation(True, False)
+    assert found.remark_machine({'python': '3'}, 'here') == ''
+    note = found.remark_machine({'python': '3', 'dfp_ros': '2.0.0'}, 'there')
+    assert note == (
+        'continued after 2 episodes with dfp_ros 2.0.0 in place of None, host there in place of '
+        'here')
+    assert found.remark_machine({'python': '3', 'dfp_ros': '2.0.0'}, 'there') == ''
+    # Back on the first machine, the note does not count any more.
+    found.episodes.append(found.episodes[0])
+    back = found.remark_machine({'python': '3'}, 'here')
+    assert back == 'continued after 3 episodes with the software and host of the first one'
+    assert found.remark_machine({'python': '3'}, 'here') == ''
+    found.write(tmp_path / 'a.json')
+    again = robot_evaluation.read_evaluation(tmp_path / 'a.json')
+    assert (again.remarks, again.software, again.host) == ([note, back], {'python': '3'}, 'here')
+
+
 def test_an_episode_with_a_person_is_no_success_of_the_policy(tmp_path: Path) -> None:
     """It is kept, and counts neither for the rate nor for the number that was asked for."""
     path = tmp_path / 'helped.json'
@@ -129,7 +148,8 @@ def test_an_invalid_result_is_not_continued(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize(('written', 'found'), [
     ('"seconds": 1.5', 'NaN'), ('"seconds": 1.5', '1e999'), ('"held": 0', '1e400'),
-    ('"asked": 5', '-1'), ('"dropped": 0', '0.5'), ('"person_steps": 0', '-3')])
+    ('"asked": 5', '-1'), ('"dropped": 0', '0.5'), ('"person_steps": 0', '-3'),
+    ('"seconds": 1.5', '"nan"'), ('"seconds": 1.5', '-1'), ('"seconds": 1.5', 'true')])
 def test_numbers_that_no_evaluation_writes(tmp_path: Path, written: str, found: str) -> None:
     """With them, the result could not be written again after the next episode."""
     path = tmp_path / 'mended.json'
@@ -157,6 +177,11 @@ def test_two_kinds_of_episodes_have_no_common_rate(tmp_path: Path) -> None:
     found = evaluation(True)
     found.require_same_plan(plan)
     assert found.remarks == ['the options of the earlier episodes are unknown']
+    # Back on the first machine, the note does not count any more.
+    found.episodes.append(found.episodes[0])
+    back = found.remark_machine({'python': '3'}, 'here')
+    assert back == 'continued after 3 episodes with the software and host of the first one'
+    assert found.remark_machine({'python': '3'}, 'here') == ''
     found.write(tmp_path / 'a.json')
     again = robot_evaluation.read_evaluation(tmp_path / 'a.json')
     assert again.plan == plan
@@ -220,7 +245,7 @@ def test_a_status_that_no_result_can_have(monkeypatch: pytest.MonkeyPatch) -> No
                 said.append)
             publisher.publish(String(data=bad))
             with pytest.raises(EvaluationError, match="policy node 'other': not found"):
-                running.begin()
+                running.find()
             running.close()
             assert said
             assert set(said) == {'a status of the policy node cannot be read; it is ignored'}
@@ -325,6 +350,75 @@ def test_a_verdict_while_the_scene_is_prepared_is_none_on_the_next_episode(
     [episode] = robot_evaluation.read_evaluation(path).episodes
     assert (episode.success, episode.ended_by) == (False, 'time')
     assert called == ['stop', 'reset', 'resume', 'stop', 'stop']
+
+
+def test_a_key_while_the_scene_is_prepared_is_no_verdict_on_the_next_episode(
+        tmp_path: Path) -> None:
+    """It came after the last episode had ended, and would count as a success within a moment."""
+    pytest.importorskip('rclpy')
+    from std_srvs.srv import Trigger
+
+    from dfp_ros.node.ros.domain import free_domain
+    from testing.processes.ros_processes import NodeProcess, Peer
+    domain, path = free_domain(), tmp_path / 'a.json'
+    read, write = os.pipe()
+    with Peer(domain) as peer, os.fdopen(read) as stream, os.fdopen(write, 'w') as keys:
+        _stand_in([], peer.node, STATUS)
+
+        def prepare(_: Any, answer: Any) -> Any:
+            print('y', file=keys, flush=True)
+            answer.success = True
+            return answer
+        peer.node.create_service(Trigger, 'next_part', prepare)
+        with NodeProcess(
+                'dfp_ros.tools.evaluation.main', domain, '--episodes', '1', '--seconds', '1',
+                '--settle', '0', '--scene', 'next_part', '--out', str(path),
+                stdin=stream) as counting:
+            peer.wait_for(lambda: counting.process.poll() is not None)
+            assert counting.process.poll() == 0, counting.output
+    [episode] = robot_evaluation.read_evaluation(path).episodes
+    assert (episode.success, episode.ended_by) == (False, 'time')
+
+
+def test_late_keys_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but q, which ends the evaluation; an endless input is read for a moment only."""
+    pytest.importorskip('rclpy')
+    from dfp_ros.tools.evaluation.operator_verdicts import OperatorVerdicts
+    from dfp_ros.tools.evaluation.policy_calls import Ended
+    from dfp_ros.tools.recording.operator_keys import OperatorKeys
+    read, write = os.pipe()
+    with os.fdopen(read) as stream, os.fdopen(write, 'w') as typed, monkeypatch.context() as patch:
+        patch.setattr('sys.stdin', stream)
+        with OperatorKeys() as keys:
+            verdicts = OperatorVerdicts(keys.pressed)
+            print('Y\nn\na', file=typed, flush=True)
+            verdicts.forget()
+            print('N', file=typed, flush=True)
+            assert [verdicts.next() for _ in range(2)] == ['n', '']
+            print('y\nq', file=typed, flush=True)
+            with pytest.raises(Ended, match='ended by the operator'):
+                verdicts.forget()
+    endless = OperatorVerdicts(lambda: 'y')
+    endless.forget()
+    assert endless.next() == 'y'
+
+
+def test_another_policy_is_refused_while_the_robot_goes_on(tmp_path: Path) -> None:
+    """A result that cannot be continued is no reason to stop the robot."""
+    pytest.importorskip('rclpy')
+    from dfp_ros.node.ros.domain import free_domain
+    from testing.processes.ros_processes import NodeProcess, Peer
+    domain, path = free_domain(), tmp_path / 'other.json'
+    evaluation(True).write(path)
+    with Peer(domain) as peer:
+        _, called = _stand_in([], peer.node, STATUS | {'sha256': '3' * 64})
+        with NodeProcess(
+                'dfp_ros.tools.evaluation.main', domain, '--out', str(path),
+                '--continue') as counting:
+            peer.wait_for(lambda: counting.process.poll() is not None)
+            assert counting.process.poll() == 2, counting.output
+            assert 'policy: found a (sha256 333333333333)' in counting.output
+            assert called == []
 
 
 def test_keys_of_lines_and_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

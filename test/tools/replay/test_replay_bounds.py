@@ -134,6 +134,21 @@ def test_two_publishers_of_one_stamp(
     assert "source 'gripper'" not in output
 
 
+def test_a_description_that_changed_while_it_was_recorded(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each loop has its own, and the note says that not all are the file's."""
+    first: dict[str, Any] = {}
+
+    def restart(seen: list[Message]) -> list[Message]:
+        status = {**first, 'loop': first['loop'] + 1, 'robot': {
+            **first['robot'], 'sha256': '0' * 64}}
+        return [(seen[0][0], '/dfp_policy/policy', make('String', data=json.dumps(status))), *seen]
+
+    assert main([str(record(tmp_path, status=first.update, heard=restart))]) == 0
+    assert 'note: ur5e_cube is not the file that was recorded with some of the decisions' in (
+        capsys.readouterr().err)
+
+
 def set_part(label: str, value: float, only: int = 0) -> Callable[[int, dict[str, Any]], None]:
     """Make a change of one part, in all rows or in one."""
     def apply(number: int, parts: dict[str, np.ndarray]) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given, HealthCheck, strategies
@@ -307,6 +308,59 @@ def test_begins_while_the_node_waits(policy: OnnxPolicy) -> None:
         node.tick(waits=i < 10)
     replayer = replay(node.steps[4:], policy)
     assert (replayer.replayed, replayer.different) == (16, 0)
+
+
+def test_begins_while_a_history_is_incomplete(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ticks in it are not in the recording, although the node still waits."""
+    robot = replace(ROBOT, observation=tuple(
+        replace(entry, history=4) if entry.name == 'joint_positions' else entry
+        for entry in ROBOT.observation))
+    first, *others = SPEC.observation
+    spec = replace(SPEC, observation=(
+        replace(first, size=4 * first.size, low=4 * first.low, high=4 * first.high), *others))
+    for name, value in (('ROBOT', robot), ('ROW', DecisionRow(
+            robot.sources, spec.observation_size,
+            [(member.name, member.size) for member in spec.action]))):
+        monkeypatch.setattr(f'{__name__}.{name}', value)
+    policy = OnnxPolicy(write_policy(tmp_path / 'x.onnx', spec))
+    node = Node(policy, ramp_in=0.0)
+    for i in range(30):
+        node.tick(waits=i < 3)
+    states = [step.decision.state for step in node.steps]
+    assert states == [State.WAITING] * 6 + [State.RUNNING] * 24
+    for start in 4, 5:
+        replayer = replay(node.steps[start:], policy, ramp_in=0.0)
+        assert not replayer.different, replayer.first
+        # From the chunk after the one whose observation has ticks from before the recording.
+        assert replayer.left_out == {
+            'its past is not in the recording': 6 - start + SPEC.horizon}
+    for start, left_out in (0, 0), (2, 0), (3, 3):
+        replayer = replay(node.steps[start:], policy, ramp_in=0.0)
+        assert (replayer.replayed, replayer.different) == (30 - start - left_out, 0)
+
+
+@pytest.mark.parametrize(('event', 'prepared'), [
+    ({'unsent': True, 'inference': 0.03}, 0.001), ({'unsent': True}, 0.03),
+    ({'sending_fails': True, 'inference': 0.03}, 0.001), ({'sending_fails': True}, 0.03)])
+def test_an_answer_that_was_late_and_not_sent(
+        policy: OnnxPolicy, event: dict[str, Any], prepared: float) -> None:
+    """Its time counts for the steps after it, so the step that failed has it, too."""
+    planning = PlanningSettings(ahead=prepared == 0.03)
+    node = Node(policy, planning)
+    for _ in range(SPEC.horizon - 1):
+        node.tick()
+    node.tick(prepared=prepared)
+    node.tick(**event)
+    for _ in range(4):
+        node.tick()
+    failed, after = node.steps[SPEC.horizon:SPEC.horizon + 2]
+    assert failed.decision.reason is Reason.INTERNAL_ERROR
+    assert Reason.LATE_INFERENCE in after.decision.reason
+    replayer = replay(node.steps, policy, planning)
+    assert replayer.first is None, replayer.first
+    assert replayer.replayed == len(node.steps)
+    assert failed.decision.inference == pytest.approx(0.03)
 
 
 def test_uncertain_differences_are_marked(policy: OnnxPolicy) -> None:
