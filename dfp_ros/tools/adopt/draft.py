@@ -217,6 +217,21 @@ def draft_field(name: str | None, size: int | str, unit: str | None = None) -> F
     return made
 
 
+def ask_beyond(field: Facts, key: str, stated: object, kind: str) -> None:
+    """
+    Ask for the scale or the offset of a kind of action that is more than both.
+
+    :param field: The field of the output.
+    :param key: scale or offset.
+    :param stated: The value in the file, None for none.
+    :param kind: The kind of the action, as the file names it.
+    """
+    found = '' if stated is None else f'the file states {printable(repr(stated), 100)}, but '
+    field.put(key, None, (
+        f'{found}a {printable(kind)} is not offset + scale * number; docs/adopting.md has what is '
+        'covered'))
+
+
 def find_states(foreign: ForeignModel) -> dict[str, str]:
     """Find the outputs of recurrent inputs, by names and sizes."""
     found: dict[str, str] = {}

@@ -311,6 +311,77 @@ def test_isaac_env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill_in(tmp_path, foreign, unit='rad', minus='[0.1, -1.5]', offset='[0.1, -1.5]')
 
 
+def test_the_default_offset_of_a_velocity_is_no_posture(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the default velocity of the joints, which is 0 if the file says so."""
+    foreign = write_network(tmp_path / 'policy.onnx', 3 + 3 + 3 + 6 + 2, 2)
+    path = tmp_path / 'env.yaml'
+    env = ENV.replace('JointPositionAction', 'JointVelocityAction')
+    path.write_text(env)
+    found, text = draft(tmp_path, monkeypatch, foreign, path)
+    [field] = found['outputs']['actions']['fields']
+    assert (field['name'], field['offset']) == ('joint_velocity_targets', 'FILL_IN')
+    assert 'the default posture, in the order of the joints: .*hip' not in text
+    for velocity, offset in (('0.0', 0.0), ('1.5', 'FILL_IN')):
+        path.write_text(env.replace(
+            'init_state:\n', f"init_state:\n      joint_vel: {{'.*': {velocity}}}\n").replace(
+                'joint_pos_rel', 'joint_vel_rel'))
+        (tmp_path / 'policy.adopt.yaml').unlink()
+        found, text = draft(tmp_path, monkeypatch, foreign, path)
+        [field] = found['outputs']['actions']['fields']
+        assert field['offset'] == offset
+        # The same is subtracted in the observation.
+        assert found['inputs']['obs']['terms'][3].get('minus') == (offset or None)
+    assert text.count('the default velocity, in the order of the joints: .* 1.5') == 2
+
+
+@pytest.mark.parametrize('kind', [
+    'RelativeJointPositionAction', 'JointPositionToLimitsAction', 'BinaryJointPositionAction'])
+def test_actions_that_are_no_offset_and_scale(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """What the files state of them is not taken for the command; it is asked for."""
+    foreign = write_network(tmp_path / 'policy.onnx', 3 + 3 + 3 + 6 + 2, 2)
+    env = write(tmp_path, {}, 'env.yaml')
+    env.write_text(ENV.replace('JointPositionAction', kind).replace(
+        'use_default_offset: true', 'use_zero_offset: true'))
+    action = {
+        **descriptors()['actions'][0], 'shape': [2], 'joint_names': JOINTS[:2], 'offset': 0.0,
+        'scale': 0.25, 'full_path': f'isaaclab.envs.mdp.actions.joint_actions.{kind}'}
+    for file in (env, write(tmp_path, descriptors(actions=[action], observations={
+            'policy': [term('x', 17)]}))):
+        found, text = draft(tmp_path, monkeypatch, foreign, file)
+        [field] = found['outputs']['actions']['fields']
+        assert (field['scale'], field['offset']) == ('FILL_IN', 'FILL_IN')
+        assert f'the file states 0.25, but a {kind} is not offset + scale * number' in text
+        (tmp_path / 'policy.adopt.yaml').unlink()
+
+
+def test_the_clip_of_an_action_is_shown(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It bounds the command in the training."""
+    foreign = write_network(tmp_path / 'policy.onnx', 3 + 3 + 3 + 6 + 2, 2)
+    path = tmp_path / 'env.yaml'
+    path.write_text(ENV + '    clip:\n      .*hip: !!python/tuple [-0.5, 0.75]\n')
+    _, text = draft(tmp_path, monkeypatch, foreign, path)
+    assert text.count('the action is clipped in the training: .*hip [-0.5, 0.75]') == 2
+
+
+def test_the_order_of_a_quaternion_is_said(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not that of ROS in each release."""
+    foreign = write_network(tmp_path / 'policy.onnx', 18, 3)
+    turn = term('turn', 4, 'root_quat_w', units='unit')
+    turn['extras']['axes'] = ['W', 'X', 'Y', 'Z']
+    found, _ = draft(tmp_path, monkeypatch, foreign, write(tmp_path, descriptors(
+        observations={'policy': [turn, term('x', 14)]})))
+    assert found['inputs']['obs']['terms'][0]['elements'] == ['W', 'X', 'Y', 'Z']
+    path = tmp_path / 'env.yaml'
+    path.write_text(ENV.replace('projected_gravity', 'root_quat_w'))
+    (tmp_path / 'policy.adopt.yaml').unlink()
+    _, text = draft(tmp_path, monkeypatch, foreign, path)
+    assert 'size: 4  # w, x, y, z up to Isaac Lab 2; x, y, z, w from 3 on' in text
+
+
 def bundle(folder: Path, **pipeline: Any) -> Path:
     """Write a bundle of LEAPP with one recurrent model."""
     write_recurrent(folder / 'policy.onnx', 3, 2)
