@@ -372,6 +372,43 @@ def test_the_kind_is_read_from_the_name_of_a_topic(topic: str, kind: str) -> Non
         (kind, {'velocity': 'ramp', 'position': 'hold'}[kind]) if kind else (MARK, MARK))
 
 
+def commanded(kind: str, topic: str, interface: str) -> dict[str, Any]:
+    """Describe a command topic of two joints that the URDF has."""
+    found = yaml.safe_load(write_scaffold(survey(taken=(TakenTopic(
+        topic, kind, ('/x',), joints=NAMES[:2], interface=interface),)), 'robot'))
+    command: dict[str, Any] = next(iter(found['commands'].values()))
+    return command
+
+
+@pytest.mark.parametrize('interface', ['effort', 'acceleration', 'other', ''])
+def test_limits_of_the_urdf_are_no_limits_of_an_unknown_number(interface: str) -> None:
+    """Its rad/s are no N m."""
+    [field] = commanded('std_msgs/msg/Float64MultiArray', 'arm/commands', interface)['fields']
+    assert field['unit'] == MARK
+    assert field['limits']['velocity'] == MARK
+    assert field['limits'].get('position', {}) in ({}, {'low': MARK, 'high': MARK})
+    assert ('measured' in field) is (interface == '')
+
+
+def test_a_trajectory_has_positions_whatever_its_controller_commands() -> None:
+    """A trajectory controller with a velocity interface takes positions, too."""
+    for interface in ('velocity', 'effort', 'position', ''):
+        command = commanded(
+            'trajectory_msgs/msg/JointTrajectory', 'arm/joint_trajectory', interface)
+        assert (command['kind'], command['stop']) == ('position', 'hold')
+        [field] = command['fields']
+        assert (field['unit'], field['path']) == ('rad', 'points.positions')
+        assert field['limits']['position'] == {'low': [-2.0, -1.0], 'high': [2.0, 1.0]}
+
+
+def test_a_joint_state_of_velocities_is_read_from_its_velocities() -> None:
+    """They are no positions."""
+    [field] = commanded('sensor_msgs/msg/JointState', 'arm/velocity_command', '')['fields']
+    assert (field['unit'], field['path']) == ('rad/s', 'velocity')
+    [field] = commanded('sensor_msgs/msg/JointState', 'arm/position_command', '')['fields']
+    assert (field['unit'], field['path']) == ('rad', 'position')
+
+
 def test_nodes_that_do_not_answer_take_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hundreds of command topics of a node without parameter services, and of many such nodes."""
     rclpy = pytest.importorskip('rclpy')
