@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import re
 from typing import Any
 
@@ -45,13 +45,23 @@ def name_commands(taken: tuple[TakenTopic, ...]) -> dict[str, TakenTopic]:
     return names
 
 
+def name_actions(names: Iterable[str]) -> dict[str, str]:
+    """Find a begin of the names of the fields of each command, which no other command has."""
+    begins: dict[str, str] = {}
+    for name in names:
+        action = 'base' if name == 'cmd_vel' else name.removesuffix('_controller') or name
+        begins[name] = unique(action, begins.values())
+    return begins
+
+
 def write_command(
-        name: str, topic: TakenTopic, sources: Mapping[str, PublishedTopic],
+        name: str, action: str, topic: TakenTopic, sources: Mapping[str, PublishedTopic],
         joints: dict[str, Joint]) -> list[str]:
     """
     Write one command topic.
 
     :param name: Its name in the description.
+    :param action: Begin of the names of its fields.
     :param topic: The topic.
     :param sources: Sources by name, one of which measures the position.
     :param joints: Joints of the URDF.
@@ -61,7 +71,6 @@ def write_command(
         lines += line(4, (
             f'# {listing(topic.publishers)} publishes it now: end that before a policy does.'))
     lines += [*pair(4, 'topic', topic.topic), *pair(4, 'type', topic.type)]
-    action = 'base' if name == 'cmd_vel' else name.removesuffix('_controller') or name
     if topic.type.startswith(TWIST):
         return [*lines, *_twist(action, '' if topic.type == TWIST else 'twist.', topic.type)]
     if topic.type in (TRAJECTORY, _ARRAY, JOINT_STATE):

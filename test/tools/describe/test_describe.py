@@ -182,6 +182,21 @@ def test_names_from_outside_are_no_yaml() -> None:
     assert '\x1b' not in text
 
 
+def test_two_topics_that_are_named_alike_have_fields_of_their_own(tmp_path: Path) -> None:
+    """The names of fields are cut, and no two may be the same."""
+    joints, goal = survey().published
+    arm, = survey().taken
+    text = write_scaffold(survey(
+        published=(joints, replace(joints, topic='joint_state', message=joint_state(NAMES[:1])),
+                   goal, replace(goal, topic='goal')),
+        taken=(arm, replace(arm, topic='arm/commands'))), 'my_arm')
+    robot = load(re.sub(r'source: FILL_IN', 'source: joint_states', text).replace(
+        'FILL_IN', '5.0'), tmp_path)
+    assert len({entry.name for entry in robot.observation}) == 7
+    assert [entry.action for topic in robot.commands for entry in topic.entries] == [
+        'arm_angles', 'arm_travels', 'arm_2_angles', 'arm_2_travels']
+
+
 @pytest.mark.parametrize('word', ['on', 'no', 'null', 'true', '_12', '_0x1f', '_1_0'])
 def test_topics_whose_names_are_values_in_yaml(word: str) -> None:
     """They stay text."""
@@ -193,6 +208,9 @@ def test_topics_whose_names_are_values_in_yaml(word: str) -> None:
     assert found['observation'][0]['source'] == name
     assert list(found['commands']) == [name]
     assert found['commands'][name]['fields'][0]['action'] == name
+    camera = replace(heard, topic=f'{word}/image_raw', type='sensor_msgs/msg/Image')
+    found = yaml.safe_load(write_scaffold(survey(published=(heard, camera)), 'arm'))
+    assert found['images'][0]['name'] == found['images'][0]['source']
 
 
 def test_a_robot_that_is_not_there_is_no_description() -> None:
@@ -210,6 +228,13 @@ def test_a_robot_that_is_not_there_is_no_description() -> None:
     ('/cmd_vel', 'geometry_msgs/msg/Twist', ['/dfp_policy'], [], ''),
     ('/tool_velocity', 'geometry_msgs/msg/TwistStamped', ['/driver'], [], SOURCE),
     ('/joint_states', 'sensor_msgs/msg/JointState', ['/driver'], ['/dfp_recorder'], SOURCE),
+    ('/dfp_policy/statistics', 'std_msgs/msg/Float64MultiArray', ['/dfp_policy'], ['/dfp_view'],
+     ''),
+    ('/dfp_policy/statistics', 'std_msgs/msg/Float64MultiArray', [], ['/left/dfp_view'], ''),
+    ('/currents', 'std_msgs/msg/Float64MultiArray', ['/driver'], ['/evaluate_on_robot'], SOURCE),
+    ('/currents', 'std_msgs/msg/Float64MultiArray', ['/driver'], ['/rosbag2_recorder'], SOURCE),
+    ('/tool_twist', 'geometry_msgs/msg/TwistStamped', ['/driver'], ['/rviz'], SOURCE),
+    ('/cmd_vel', 'geometry_msgs/msg/Twist', [], ['/rosbag2_recorder', '/base'], COMMAND),
     ('/rosout', 'rcl_interfaces/msg/Log', ['/driver'], [], ''),
     ('/camera/image', 'sensor_msgs/msg/Image', ['/camera'], [], SOURCE),
     ('/camera/image', 'sensor_msgs/msg/Image', [], ['/viewer'], ''),
