@@ -153,6 +153,22 @@ def test_what_keys_cannot_give(peer: Peer) -> None:
         find_controls(replace(taken_over(), takeover=None))
 
 
+@pytest.mark.parametrize('wanted', [VELOCITY, INCREMENT])
+def test_the_range_of_a_position_is_no_speed(wanted: str) -> None:
+    """A fifth of 3.14 rad a second would be more than the joint's limit of 0.5 rad/s."""
+    robot = meaning(with_pad(), 'joint_positions', wanted)
+    size = 3
+    ranged = replace(robot, commands=tuple(
+        replace(topic, entries=tuple(
+            replace(entry, limit=(3.14,) * size, limits=replace(
+                entry.limits, velocity=(0.5,) * size))
+            if entry.action == 'joint_positions' else entry for entry in topic.entries))
+        for topic in robot.commands))
+    found = {control.name: control.full for control in find_controls(ranged, rate=20.0)}
+    expected = 0.1 if wanted == VELOCITY else 0.1 / 20.0
+    assert found['joint_positions[0]'] == pytest.approx(expected)
+
+
 def test_keys_that_are_held() -> None:
     """A key moves for a moment and for as long as it repeats; silence lets go."""
     controls = find_controls(shipped('ur5e_cube'), 0.5)
