@@ -182,8 +182,8 @@ def _reasons(situation: Situation) -> Text:
         return Text('none', 'dim')
     style = 'yellow' if situation.response < Response.HOLD else 'red'
     text = Text(f'{situation.reason.words} ({situation.response.name.lower()})', style)
-    if situation.state in (State.HOLD, State.STOPPED) and situation.text:
-        text.append(f': {situation.text}', 'default')
+    if situation.state in (State.HOLD, State.STOPPED) and situation.explanation:
+        text.append(f': {situation.explanation}', 'default')
     text.truncate(140, overflow='ellipsis')
     return text
 
@@ -193,6 +193,8 @@ def _add_bars(bars: Table, situation: Situation) -> None:
     from rich.text import Text
 
     left = sum(map(len, situation.sent.values()))
+    # The rows have no request of a person.
+    asking = 'policy asked' if situation.commander is Commanding.PERSON else 'asked'
     for name, sent in situation.sent.items():
         asked, full = situation.command.get(name, sent), situation.largest[name]
         for i, value in enumerate(sent.tolist()):
@@ -208,7 +210,7 @@ def _add_bars(bars: Table, situation: Situation) -> None:
                 Text(name if i == 0 else '', no_wrap=True, overflow='ellipsis'),
                 Text.assemble((low, 'blue'), ('│', 'dim'), (high, 'blue')),
                 Text(f'{value:8.3f}' if math.isfinite(value) else '       -', 'bold'),
-                Text(f'asked {other:.3f}' if differs else '', 'yellow'))
+                Text(f'{asking} {other:.3f}' if differs else '', 'yellow'))
 
 
 def _top(values: Iterable[float], least: float) -> float:

@@ -113,6 +113,15 @@ def test_a_fault_is_shown_with_its_names(situation: Situation) -> None:
     assert 'waiting for /other' in show(Situation('/other'))
 
 
+def test_a_person_did_not_ask_for_what_the_policy_did(situation: Situation) -> None:
+    """The rows have the policy's request, whoever commands."""
+    situation.take_statistics(statistics(State.RUNNING, Reason.PERSON), 0.0)
+    found = show(situation)
+    assert 'commanded by person' in found
+    assert 'policy asked 0.200' in found
+    assert ' policy asked' not in show(Situation('/dfp_policy'))
+
+
 def test_missing_numbers_are_no_fault(situation: Situation) -> None:
     """Before the first decision everything is NaN; a wide robot does not fill the screen."""
     empty = Situation('/dfp_policy')
