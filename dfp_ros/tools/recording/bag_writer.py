@@ -187,17 +187,18 @@ class BagWriter:
 
     def _begin(self, writer: CheckedWriter) -> None:
         """Create the files and declare the topics; if that fails, remove the files."""
+        is_open = False
         try:
             writer.open()
+            is_open = True
             self._connections = [
                 writer.add_connection(topic, kind, typestore=self._types)
                 for topic, kind in self._topics]
-        except WriterError:
-            # Another process has made the folder meanwhile.
-            raise
-        except BaseException:
-            self._leave(writer)
-            shutil.rmtree(self.path, ignore_errors=True)
+        except BaseException as error:
+            # Otherwise another process has made the folder meanwhile.
+            if is_open or not isinstance(error, WriterError):
+                self._leave(writer)
+                shutil.rmtree(self.path, ignore_errors=True)
             raise
 
     def _write(self, writer: CheckedWriter) -> None:

@@ -45,14 +45,17 @@ from sensor_msgs.msg import JointState, Joy
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from dfp_ros.core.description.robot import load_robot_description
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.tools.bags.checked_writer import CheckedWriter
 from dfp_ros.tools.bags.reader import RecordingError
 from dfp_ros.tools.recording.bag_writer import _is_full, BagError, BagWriter
 from dfp_ros.tools.recording.message_definitions import find_definitions
 from dfp_ros.tools.recording.operator_marks import Presses
+from dfp_ros.tools.recording.recorded_topics import recorded_topics
 from dfp_ros.tools.recording.recorder import main, RecorderNode
 from dfp_ros.tools.replay.recorded_bag import RecordedBag
+from testing import ROOT
 from testing.fixtures.bags import demonstration, STORE, TYPES
 from testing.fixtures.robot_samples import rest_messages
 from testing.processes.ros_processes import in_domain, NodeProcess, Peer, status_of
@@ -529,6 +532,44 @@ def test_a_bag_that_cannot_be_begun_leaves_no_folder(
     write(bag, 1)
     bag.discard()
     assert contents(tmp_path / 'bag'), 'what was received is kept'
+
+
+def test_two_names_of_one_topic_are_recorded_once(tmp_path: Path) -> None:
+    """A bag has a topic once; of two sources that share one, the demands of both count."""
+    text = (ROOT / 'config' / 'ur5e_cube.yaml').read_text()
+    old = '\nobservation:\n'
+    assert old in text
+    path = tmp_path / 'robot.yaml'
+    path.write_text(text.replace(old, (
+        '\n  again: {topic: /joint_states, type: sensor_msgs/msg/JointState, '
+        'qos: {durability: transient_local}}\n'
+        '  marked: {topic: moved, type: std_msgs/msg/Float64, max_age: 1.0}\n' + old + (
+            '  - {name: again, unit: rad, source: again, path: position, '
+            'joints: [shoulder_pan_joint]}\n'
+            "  - {name: marked, unit: '1', source: marked, path: data}\n")), 1))
+    robot = load_robot_description(path)
+    topics = recorded_topics(
+        robot, 'left/dfp_policy', lambda name: '/left/' + name if name[0] != '/' else name)
+    assert len({topic.name for topic in topics}) == len(topics)
+    joints, = [topic for topic in recorded_topics(
+        robot, 'dfp_policy', lambda name: '/' + name.lstrip('/')) if 'joint_states' in topic.name
+        and 'teleop' not in topic.name]
+    assert (joints.name, joints.is_latched) == ('/joint_states', True)
+    assert (topics[-1].name, topics[-1].is_expected) == ('/left/episode_marks', False)
+    assert [topic.name for topic in topics if topic.is_latched] == [
+        '/joint_states', '/left/left/dfp_policy/policy']
+    BagWriter(
+        tmp_path / 'bag', 'mcap', [(topic.name, topic.type) for topic in topics],
+        find_definitions(topic.type for topic in topics), 10, 0).close()
+
+
+def test_a_topic_that_is_given_twice_leaves_no_folder(tmp_path: Path) -> None:
+    """It would be in the way of the next recording."""
+    with pytest.raises(BagError, match='can only be added once'):
+        BagWriter(
+            tmp_path / 'bag', 'mcap', [('/a', 'std_msgs/msg/String')] * 2,
+            find_definitions(['std_msgs/msg/String']), 10, 0)
+    assert not (tmp_path / 'bag').exists()
 
 
 def test_keys_mark_episodes(tmp_path: Path) -> None:
