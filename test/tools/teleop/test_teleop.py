@@ -32,6 +32,7 @@ from testing.policies.small_policy import write_policy
 
 pytest.importorskip('rclpy')
 
+from geometry_msgs.msg import TwistStamped
 from rclpy.duration import Duration
 from sensor_msgs.msg import Joy
 from std_msgs.msg import Float64MultiArray
@@ -408,3 +409,39 @@ def test_an_endless_input_ends_when_asked() -> None:
         source.stdout.close()
         keyboard.wait_until_it_reads('you command')
         assert keyboard.stop(signal.SIGTERM, 60) == 0, keyboard.output
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_motion(number: signal.Signals) -> None:
+    """The last message counts for its maximum age, and the robot would go on for as long."""
+    domain = free_domain()
+    with Peer(domain) as peer, subprocess.Popen(
+            ['yes', 'w'], stdout=subprocess.PIPE) as source, NodeProcess(
+                'dfp_ros.tools.teleop.keyboard', domain, '--ros-args',
+                '-p', 'robot:=ur5e_cube', stdin=source.stdout) as keyboard:
+        assert source.stdout is not None
+        source.stdout.close()
+        heard = peer.collect(TwistStamped, 'teleop/twist', 100)
+        peer.wait_for(lambda: heard and heard[-1].twist.linear.x == 0.3)
+        assert keyboard.stop(number, 60) == 0, keyboard.output
+        peer.wait_for(lambda: heard[-1].twist.linear.x == 0.0)
+
+
+def test_letting_go_of_the_button_ends_the_motion() -> None:
+    """At once, although the dead-man of this robot is let go by silence."""
+    domain = free_domain()
+    with Peer(domain) as peer, NodeProcess(
+            'dfp_ros.tools.teleop.joystick', domain, '--ros-args',
+            '-p', 'robot:=ur5e_cube') as joystick:
+        heard = peer.collect(TwistStamped, 'teleop/twist', 100)
+        publisher = peer.node.create_publisher(Joy, 'joy', 5)
+        message = Joy(axes=[0.0, -1.0, 0.0, 0.0, 0.0], buttons=[0, 0, 0, 0, 1])
+        peer.node.create_timer(0.02, lambda: publisher.publish(message))
+        peer.wait_for(lambda: heard and heard[-1].twist.linear.x == -0.3)
+        message.buttons = [0] * 5
+        peer.wait_for(lambda: heard[-1].twist.linear.x == 0.0)
+        count = len(heard)
+        joystick.wait_until_it_reads('given back')
+        assert joystick.stop() == 0, joystick.output
+        # It is not taken over once more for the end.
+        assert len(heard) == count
