@@ -162,3 +162,15 @@ def test_a_layout_may_change() -> None:
     assert second is not None
     assert list(first) == ['a']
     assert second['c'].tolist() == [2.0]
+
+
+@pytest.mark.parametrize(('node', 'marks'), [
+    ('/dfp_policy', '/episode_marks'), ('/left/dfp_policy', '/left/episode_marks')])
+def test_marks_are_those_of_the_namespace_of_the_node(node: str, marks: str) -> None:
+    """Those of another robot are not its episodes."""
+    pytest.importorskip('rclpy')
+    from dfp_ros.tools.view.node_topics import NodeTopics
+    topics: list[str] = []
+    NodeTopics(SimpleNamespace(
+        create_subscription=lambda kind, topic, *_: topics.append(topic)), Situation(node))
+    assert topics == [f'{node}/statistics', '/diagnostics', marks]
