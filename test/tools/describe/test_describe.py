@@ -468,6 +468,33 @@ def test_nodes_that_do_not_answer_take_bounded_time(monkeypatch: pytest.MonkeyPa
         rclpy.shutdown(context=context)
 
 
+def test_a_controller_that_stops_answering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it has said counts, and the rest is unknown."""
+    pytest.importorskip('rclpy')
+    from rcl_interfaces.msg import ParameterType, ParameterValue
+    from rcl_interfaces.srv import GetParameters
+
+    from dfp_ros.tools.describe import listener
+
+    def answer(request: GetParameters.Request) -> Any:
+        value = ParameterValue(
+            type=ParameterType.PARAMETER_STRING_ARRAY, string_array_value=NAMES)
+        return SimpleNamespace(
+            done=lambda: request.names == ['joints'],
+            result=lambda: GetParameters.Response(values=[value]))
+
+    client = SimpleNamespace(
+        service_is_ready=lambda: True, call_async=answer, remove_pending_request=lambda _: None)
+    monkeypatch.setattr(listener, '_ANSWER', 0.01)
+    asker = SimpleNamespace(
+        _mute=set(), _executor=SimpleNamespace(spin_once=lambda seconds: None),
+        _node=SimpleNamespace(
+            create_client=lambda *_, **__: client, destroy_client=lambda _: None))
+    asker._call = lambda each: listener.RobotListener._call(asker, each)
+    taken = TakenTopic('arm/commands', 'std_msgs/msg/Float64MultiArray', ('/arm',))
+    assert listener.RobotListener._ask(asker, taken, math.inf) == replace(taken, joints=NAMES)
+
+
 def test_a_standard_output_that_cannot_be_written() -> None:
     """A full disk is named, and no success: the file that a shell writes is cut; a pipe ends."""
     with open('/dev/full', 'wb') as full:
