@@ -58,14 +58,13 @@ from dfp_ros.tools.recording.operator_marks import (
     require_buttons,
     require_joystick,
 )
+from dfp_ros.tools.recording.reception import Reception
 from dfp_ros.tools.recording.recorded_topics import recorded_topics
 
 # Large enough for the middleware to drop nothing that waits to be written.
 DEPTH = 1000
 # The same of pictures, of which that many would fill the memory.
 _PICTURES = 30
-# A smaller backward step of the clock, in ns, is an adjustment.
-_ADJUSTMENT = 1_000_000_000
 # Time from the start in s after which a topic without a message is reported.
 _PATIENCE = 5.0
 
@@ -99,6 +98,7 @@ class RecorderNode(Node):
             name: declare_parameter(self, name, default, sentence, bounds)
             for name, default, sentence, bounds in PARAMETERS}
         self._bag: BagWriter | None = None
+        self._reception: Reception | None = None
         self._subscriptions_made: list[Any] = []
         self._topics: list[tuple[str, Any]] = []
         self._types: list[str] = []
@@ -108,7 +108,6 @@ class RecorderNode(Node):
         self._silent: set[int] = set()
         self._told: set[int] = set()
         self._began = time.monotonic()
-        self._last = 0
         self._reported = 0
         self._marked = {START: 0, SUCCESS: 0, FAILURE: 0}
         self._has_begun = False
@@ -147,6 +146,8 @@ class RecorderNode(Node):
             while (taken := subscription.handle.take_message(subscription.msg_type, True)):
                 subscription.callback(taken[0])
             self.destroy_subscription(subscription)
+        if self._reception is not None:
+            self._reception.end()
         if self._bag is not None:
             self._bag.close()
             self._report_faults()
@@ -188,6 +189,7 @@ class RecorderNode(Node):
             Path(settings['out']).expanduser(), settings['storage'],
             [(topic.name, topic.type) for topic in topics], find_definitions(self._types),
             settings['queue'], settings['keep_free'] << 20)
+        self._reception = Reception(self._bag)
         # Marks come when the operator gives them, and commands of a person when there is one.
         self._silent = {i for i, topic in enumerate(topics) if topic.is_expected}
         self._began = time.monotonic()
@@ -218,21 +220,20 @@ class RecorderNode(Node):
 
     def _receiver(self, index: int) -> Callable[[bytes], None]:
         """Make the callback of one topic; only marks are decoded."""
-        bag = self._bag
-        assert bag is not None
+        reception = self._reception
+        assert reception is not None
         is_mark = index == len(self._topics) - 1
 
         def receive(message: bytes) -> None:
-            now = self.get_clock().now().nanoseconds
-            if now < self._last - _ADJUSTMENT:
-                self._fail(
-                    f'the clock was set back by {(self._last - now) * 1e-9:.3f} s, and a bag in '
-                    'which time jumps back cannot be read in order; start another recording')
             if self.failed:
                 return
-            self._last = max(now, self._last)
+            now = self.get_clock().now().nanoseconds
+            if back := reception.take(index, now, bytes(message)):
+                self._fail(
+                    f'the clock was set back by {back:.3f} s, and a bag in which time jumps back '
+                    'cannot be read in order; start another recording')
+                return
             self._silent.discard(index)
-            bag.add(index, self._last, bytes(message))
             if is_mark:
                 self._count(deserialize_message(message, String).data)
         return receive

@@ -38,7 +38,7 @@ import numpy as np
 from rclpy.duration import Duration
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.serialization import deserialize_message
+from rclpy.serialization import deserialize_message, serialize_message
 from rosbags.highlevel import AnyReader
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState, Joy
@@ -52,6 +52,7 @@ from dfp_ros.tools.bags.reader import RecordingError
 from dfp_ros.tools.recording.bag_writer import _is_full, BagError, BagWriter
 from dfp_ros.tools.recording.message_definitions import find_definitions
 from dfp_ros.tools.recording.operator_marks import Presses
+from dfp_ros.tools.recording.reception import Reception
 from dfp_ros.tools.recording.recorded_topics import recorded_topics
 from dfp_ros.tools.recording.recorder import main, RecorderNode
 from dfp_ros.tools.replay.recorded_bag import RecordedBag
@@ -333,6 +334,27 @@ def test_a_simulation_that_ends_with_the_last_episode(tmp_path: Path) -> None:
         peer.wait_for(ended)
         assert process.wait(30.0) == 0, process.output
     assert contents(tmp_path / 'bag')['/episode_marks']
+
+
+def test_messages_before_time_begins(tmp_path: Path) -> None:
+    """A simulated clock is 0 until it is heard; they are not from long before."""
+    hour = 3600 * 10**9
+    for name, times, expected in (
+            ('first', (0, 0, hour, hour + 1), [hour, hour, hour, hour + 1]),
+            ('paused', (0, 0), [0, 0])):
+        bag = BagWriter(
+            tmp_path / name, 'mcap', [('/a', 'std_msgs/msg/String')],
+            find_definitions(['std_msgs/msg/String']), 10, 0)
+        reception = Reception(bag)
+        for now in times:
+            assert reception.take(0, now, serialize_message(String(data='x'))) == 0.0
+        reception.end()
+        bag.close()
+        with AnyReader([tmp_path / name]) as reader:
+            assert [time for _, time, _ in reader.messages()] == expected
+    assert reception.take(0, hour, b'') == 0.0
+    assert reception.take(0, hour - 5 * 10**8, b'') == 0.0
+    assert reception.take(0, hour - 2 * 10**9, b'') == pytest.approx(2.0)
 
 
 def writer(path: Path, **options: Any) -> BagWriter:
