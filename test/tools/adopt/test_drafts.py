@@ -143,6 +143,16 @@ def test_mjlab_metadata_without_bounds(
     assert words in capsys.readouterr().err
 
 
+def test_mjlab_without_an_action(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its only output is a state."""
+    model = onnx.load(write_recurrent(tmp_path / 'policy.onnx', 18, 3))
+    del model.graph.output[0]
+    onnx.helper.set_model_props(model, MJLAB)
+    onnx.save(model, tmp_path / 'policy.onnx')
+    assert main([str(tmp_path / 'policy.onnx')]) == 2
+    assert 'found the outputs h_out, c_out, expected one of actions' in capsys.readouterr().err
+
+
 def test_plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The metadata is not used if that is asked for."""
     foreign = write_network(tmp_path / 'policy.onnx', 18, 3, MJLAB)
@@ -444,6 +454,19 @@ def test_bundles_that_do_not_fit(
     path.write_text(text.replace(old, new))
     monkeypatch.chdir(tmp_path)
     assert main([str(path)]) == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('models', 'words'), [
+    ({}, 'found the models nothing, expected one'),
+    ({'encoder': {}, 'policy': {}}, 'found the models encoder, policy, expected one')])
+def test_a_bundle_of_another_count_of_models_beside_its_model(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str], models: dict[str, Any],
+        words: str) -> None:
+    """Not the first of them is taken for the one that is given."""
+    path = bundle(tmp_path)
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), 'models': models}))
+    assert main([str(tmp_path / 'policy.onnx'), str(path)]) == 2
     assert words in capsys.readouterr().err
 
 
