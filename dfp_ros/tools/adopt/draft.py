@@ -110,7 +110,7 @@ class Draft:
 
     def write(self) -> str:
         """Format the draft as YAML."""
-        lines = [f'# {line}' for line in self.notes]
+        lines = [f'# {printable(line, 300)}' for line in self.notes]
         lines += [*_keys(self.top, ''), 'inputs:']
         for name, terms in self.inputs.items():
             lines.append(f'  {_text(name)}:')

@@ -153,6 +153,19 @@ def test_mjlab_without_an_action(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert 'found the outputs h_out, c_out, expected one of actions' in capsys.readouterr().err
 
 
+def test_a_name_of_a_file_is_no_line_of_the_draft(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    """A bundle names its model, and the draft is printed, too."""
+    name = 'x\x1b[2J\nperiod: 0.5\n#.onnx'
+    monkeypatch.chdir(tmp_path)
+    assert main([str(write_network(tmp_path / name, 5, 2))]) == 1
+    text = next(tmp_path.glob('*.adopt.yaml')).read_text()
+    assert yaml.safe_load(text)['period'] == 'FILL_IN'
+    assert r'x\x1b[2J\nperiod: 0.5\n#.onnx' in text
+    assert '\x1b' not in text + capsys.readouterr().out
+
+
 def test_plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The metadata is not used if that is asked for."""
     foreign = write_network(tmp_path / 'policy.onnx', 18, 3, MJLAB)
