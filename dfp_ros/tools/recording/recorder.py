@@ -188,7 +188,7 @@ class RecorderNode(Node):
         self._bag = BagWriter(
             Path(settings['out']).expanduser(), settings['storage'],
             [(topic.name, topic.type) for topic in topics], find_definitions(self._types),
-            settings['queue'], settings['keep_free'] << 20)
+            settings['queue'], settings['keep_free'] << 20, self._latched)
         self._reception = Reception(self._bag)
         # Marks come when the operator gives them, and commands of a person when there is one.
         self._silent = {i for i, topic in enumerate(topics) if topic.is_expected}

@@ -40,6 +40,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message, serialize_message
 from rosbags.highlevel import AnyReader
+from rosbags.interfaces import QosDurability, QosReliability
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState, Joy
 from std_msgs.msg import String
@@ -583,6 +584,22 @@ def test_two_names_of_one_topic_are_recorded_once(tmp_path: Path) -> None:
     BagWriter(
         tmp_path / 'bag', 'mcap', [(topic.name, topic.type) for topic in topics],
         find_definitions(topic.type for topic in topics), 10, 0).close()
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_latched_topics_are_latched_when_they_are_played(tmp_path: Path, storage: str) -> None:
+    """``ros2 bag play`` offers what the bag says; else, listeners of /tf_static have nothing."""
+    topics = [(name, 'std_msgs/msg/String') for name in ('/tf', '/tf_static')]
+    BagWriter(
+        tmp_path / 'bag', storage, topics, find_definitions({kind for _, kind in topics}), 10, 0,
+        latched={1}).close()
+    with AnyReader([tmp_path / 'bag']) as reader:
+        offered = {
+            each.topic: [
+                (qos.durability, qos.reliability) for qos in each.ext.offered_qos_profiles]
+            for each in reader.connections}
+    assert offered == {
+        '/tf': [], '/tf_static': [(QosDurability.TRANSIENT_LOCAL, QosReliability.RELIABLE)]}
 
 
 def test_a_topic_that_is_given_twice_leaves_no_folder(tmp_path: Path) -> None:
