@@ -240,7 +240,11 @@ def find_states(foreign: ForeignModel) -> dict[str, str]:
             stem = re.sub(r'_?in(put)?$', '', name)
             is_alike = stem != name and other in (
                 f'{stem}_out', f'{stem}out', f'{stem}_output') or other == f'{name}_out'
-            if is_alike and len(port.shape) == len(answer.shape) and other not in found.values():
+            # Where the graph leaves a size open, it may be the same.
+            fits = len(port.shape) == len(answer.shape) and all(
+                mine == theirs or not isinstance(mine, int) or not isinstance(theirs, int)
+                for mine, theirs in zip(port.shape, answer.shape, strict=True))
+            if is_alike and fits and other not in found.values():
                 found[name] = other
                 break
     return found

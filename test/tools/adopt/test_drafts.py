@@ -166,6 +166,21 @@ def test_a_name_of_a_file_is_no_line_of_the_draft(
     assert '\x1b' not in text + capsys.readouterr().out
 
 
+def test_names_alone_make_no_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An output of another size is not what the input was before."""
+    model = onnx.load(write_network(tmp_path / 'policy.onnx', 5, 2))
+    graph, names = model.graph, {'obs': 'x_in', 'actions': 'x_out'}
+    for named in (*graph.input, *graph.output):
+        named.name = names[named.name]
+    for node in graph.node:
+        for part in (node.input, node.output):
+            part[:] = [names.get(name, name) for name in part]
+    onnx.save(model, tmp_path / 'policy.onnx')
+    found, _ = draft(tmp_path, monkeypatch, tmp_path / 'policy.onnx')
+    assert list(found['inputs']['x_in']) == ['terms']
+    assert list(found['outputs']) == ['x_out']
+
+
 def test_plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The metadata is not used if that is asked for."""
     foreign = write_network(tmp_path / 'policy.onnx', 18, 3, MJLAB)
