@@ -124,7 +124,7 @@ NAMES: dict[tuple[str, str], tuple[Entry, ...]] = {
         f'{VIEW}, {DEMO}', 'POLICY_NODE/statistics', 'Newest decision, for the terminal.'),),
     ('dfp_ros/tools/view/node_topics.py', "'/diagnostics'"): (Entry(
         f'{VIEW}, {DEMO}', '/diagnostics', 'State, reasons and timing, for the terminal.'),),
-    ('dfp_ros/tools/view/node_topics.py', 'MARKS'): (Entry(
+    ('dfp_ros/tools/view/node_topics.py', "f'{namespace}/{MARKS}'"): (Entry(
         f'{VIEW}, {DEMO}', 'episode_marks', 'Begin and end of episodes, for the terminal.'),),
     ('dfp_ros/sim/demo/listener.py', "'episode'"): (Entry(
         DEMO, 'episode', 'Result of each episode.'),),

@@ -110,7 +110,7 @@ class Draft:
 
     def write(self) -> str:
         """Format the draft as YAML."""
-        lines = [f'# {line}' for line in self.notes]
+        lines = [f'# {printable(line, 300)}' for line in self.notes]
         lines += [*_keys(self.top, ''), 'inputs:']
         for name, terms in self.inputs.items():
             lines.append(f'  {_text(name)}:')
@@ -217,6 +217,21 @@ def draft_field(name: str | None, size: int | str, unit: str | None = None) -> F
     return made
 
 
+def ask_beyond(field: Facts, key: str, stated: object, kind: str) -> None:
+    """
+    Ask for the scale or the offset of a kind of action that is more than both.
+
+    :param field: The field of the output.
+    :param key: scale or offset.
+    :param stated: The value in the file, None for none.
+    :param kind: The kind of the action, as the file names it.
+    """
+    found = '' if stated is None else f'the file states {printable(repr(stated), 100)}, but '
+    field.put(key, None, (
+        f'{found}a {printable(kind)} is not offset + scale * number; docs/adopting.md has what is '
+        'covered'))
+
+
 def find_states(foreign: ForeignModel) -> dict[str, str]:
     """Find the outputs of recurrent inputs, by names and sizes."""
     found: dict[str, str] = {}
@@ -225,7 +240,11 @@ def find_states(foreign: ForeignModel) -> dict[str, str]:
             stem = re.sub(r'_?in(put)?$', '', name)
             is_alike = stem != name and other in (
                 f'{stem}_out', f'{stem}out', f'{stem}_output') or other == f'{name}_out'
-            if is_alike and len(port.shape) == len(answer.shape) and other not in found.values():
+            # Where the graph leaves a size open, it may be the same.
+            fits = len(port.shape) == len(answer.shape) and all(
+                mine == theirs or not isinstance(mine, int) or not isinstance(theirs, int)
+                for mine, theirs in zip(port.shape, answer.shape, strict=True))
+            if is_alike and fits and other not in found.values():
                 found[name] = other
                 break
     return found

@@ -25,7 +25,11 @@ from typing import Any
 
 import yaml
 
-from dfp_ros.core.description.yaml_section import LARGEST_WHOLE, read_text
+from dfp_ros.core.description.yaml_section import (
+    DescriptionError,
+    LARGEST_WHOLE,
+    read_text,
+)
 from dfp_ros.core.files.bounded_yaml import compose_yaml, require_short, YamlError
 from dfp_ros.core.text.printable import printable
 from dfp_ros.tools.adopt.adoption import AdoptError
@@ -47,6 +51,8 @@ def read_foreign_yaml(path: Path) -> Mapping[str, object]:
             return {}
         require_short(node)
         found = _Constructor().construct_document(node)
+    except DescriptionError as error:
+        raise AdoptError(str(error)) from error
     except YamlError as error:
         line = '' if error.line is None else f':{error.line}'
         raise AdoptError(f'{path}{line}: {printable(error, 300)}') from error

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from dfp_ros.tools.adopt.adoption import AdoptError
 from dfp_ros.tools.adopt.draft import (
+    ask_beyond,
     Draft,
     draft_field,
     draft_term,
@@ -39,7 +40,8 @@ from dfp_ros.tools.adopt.foreign_model import ForeignModel
 
 # Keys at the top of the file.
 _TOP = ('actions', 'observations', 'scene')
-# Action terms whose command is a number for each joint, with the unit of a revolute joint.
+# Action terms whose command is offset + scale * number for each joint, with the unit of a revolute
+# joint.
 _ACTIONS = {
     'JointPositionAction': ('joint_position_targets', 'rad'),
     'JointVelocityAction': ('joint_velocity_targets', 'rad/s'),
@@ -152,7 +154,9 @@ def _field(path: Path, described: Mapping[str, object], content: Mapping[str, ob
         'of a revolute joint; check' if unit else f'of the command of a {kind}')
     for key in ('scale', 'offset'):
         values = finite(described.get(key), size)
-        if values:
+        if kind not in _ACTIONS:
+            ask_beyond(field, key, described.get(key), kind)
+        elif values:
             field.put(key, one(values))
             field.comments.pop(key, None)
     clip = described.get('clip')
@@ -168,10 +172,13 @@ def _field(path: Path, described: Mapping[str, object], content: Mapping[str, ob
 
 
 def _put_joints(facts: Facts, described: Mapping[str, object], size: int) -> None:
-    """Add the names of joints, in their order."""
-    joints = described.get('joint_names')
-    if isinstance(joints, Sequence) and len(joints) == size and not isinstance(joints, str):
-        facts.put('elements', [str(joint) for joint in joints])
+    """Add the names of joints or axes, in their order."""
+    # Those of a position or a quaternion, whose order is not that of ROS in each release.
+    axes = mapping(described.get('extras')).get('axes')
+    for names in (described.get('joint_names'), axes):
+        if isinstance(names, list) and len(names) == size:
+            facts.put('elements', [str(name) for name in names])
+            return
 
 
 def _limits(

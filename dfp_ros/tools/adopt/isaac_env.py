@@ -27,6 +27,7 @@ from pathlib import Path
 from dfp_ros.core.text.numbers import shown
 from dfp_ros.tools.adopt.adoption import AdoptError
 from dfp_ros.tools.adopt.draft import (
+    ask_beyond,
     Draft,
     draft_field,
     draft_term,
@@ -46,9 +47,15 @@ _FUNCTIONS = {
     'root_pos_w': (3, 'm'), 'root_lin_vel_w': (3, 'm/s'), 'root_ang_vel_w': (3, 'rad/s'),
     'joint_pos': (0, None), 'joint_pos_rel': (0, None), 'joint_vel': (0, None),
     'joint_vel_rel': (0, None)}
+# Action terms whose command is offset + scale * number.
 _ACTIONS = {
     'JointPositionAction': 'joint_position_targets',
     'JointVelocityAction': 'joint_velocity_targets', 'JointEffortAction': 'joint_efforts'}
+# What use_default_offset adds: a part of the initial state, with words for it.
+_OFFSETS = {
+    'JointPositionAction': ('joint_pos', 'the default posture'),
+    'JointVelocityAction': ('joint_vel', 'the default velocity')}
+_QUATERNION = 'w, x, y, z up to Isaac Lab 2; x, y, z, w from 3 on'
 
 
 def is_isaac_env(content: object) -> bool:
@@ -97,7 +104,7 @@ def draft_of_isaac_env(
         str(name): mapping(term) for name, term in group.items() if 'func' in mapping(term)}
     width = foreign.inputs[inputs[0]].size
     draft.inputs[inputs[0]] = [
-        _term(path, name, term, group, action, f'all terms have {width} numbers together')
+        _term(path, name, term, content, action, f'all terms have {width} numbers together')
         for name, term in terms.items()]
     for name, answer in states.items():
         draft.inputs[name] = []
@@ -115,7 +122,7 @@ def draft_of_isaac_env(
 
 
 def _term(
-        path: Path, name: str, described: Mapping[str, object], group: Mapping[str, object],
+        path: Path, name: str, described: Mapping[str, object], content: Mapping[str, object],
         action: str, hint: str) -> Facts:
     """Draft a term of the observation."""
     if described.get('modifiers'):
@@ -136,7 +143,16 @@ def _term(
                 term.comments.pop(key, None)
         if function == 'joint_pos_rel':
             term.put('minus', None, 'the default posture, in the order of the joints')
+        elif function == 'joint_vel_rel':
+            asset = mapping(mapping(described.get('params')).get('asset_cfg')).get('name', 'robot')
+            velocity = _initial(content, asset, 'joint_vel')
+            if any(velocity.values()):
+                term.put('minus', None, (
+                    f'the default velocity, in the order of the joints: {_by_pattern(velocity)}'))
+        elif size == 4:
+            term.comments['size'] = _QUATERNION
     # That of the group, if it has one, is that of all terms.
+    group = mapping(mapping(content['observations']).get('policy'))
     lengths = [each for each in (
         group.get('history_length'), described.get('history_length')) if isinstance(each, int)]
     if lengths and lengths[0] > 1:
@@ -155,20 +171,35 @@ def _field(
         _ACTIONS.get(kind, name), f'all fields of the output have {size} numbers together')
     field.comments['unit'] = f'of the command of a {kind}'
     scale, offset = described.get('scale'), described.get('offset')
+    if kind not in _ACTIONS:
+        for key in ('scale', 'offset'):
+            ask_beyond(field, key, described.get(key), kind)
+        return field
     if isinstance(scale, int | float) and (found := finite(scale, 1)):
         field.put('scale', found[0])
         field.comments.pop('scale')
     elif isinstance(scale, Mapping):
         field.comments['scale'] = f'in the order of the joints: {_by_pattern(scale)}'
-    if described.get('use_default_offset'):
-        asset = mapping(mapping(content.get('scene')).get(str(described.get('asset_name'))))
-        posture = mapping(mapping(asset.get('init_state')).get('joint_pos'))
-        field.comments['offset'] = (
-            f'the default posture, in the order of the joints: {_by_pattern(posture)}')
+    if described.get('use_default_offset') and kind in _OFFSETS:
+        key, words = _OFFSETS[kind]
+        initial = _initial(content, described.get('asset_name'), key)
+        field.comments['offset'] = f'{words}, in the order of the joints: {_by_pattern(initial)}'
+        if initial and not any(initial.values()):
+            field.put('offset', 0.0)
+            field.comments.pop('offset')
     elif isinstance(offset, int | float) and (found := finite(offset, 1)):
         field.put('offset', found[0])
         field.comments.pop('offset')
+    if clip := mapping(described.get('clip')):
+        for key in ('low', 'high'):
+            field.comments[key] += f'; the action is clipped in the training: {_by_pattern(clip)}'
     return field
+
+
+def _initial(content: Mapping[str, object], asset: object, key: str) -> Mapping[str, object]:
+    """Find a part of the initial state of a robot, by patterns of joint names."""
+    robot = mapping(mapping(content.get('scene')).get(str(asset)))
+    return mapping(mapping(robot.get('init_state')).get(key))
 
 
 def _by_pattern(values: Mapping[str, object]) -> str:

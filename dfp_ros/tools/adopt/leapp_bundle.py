@@ -73,12 +73,7 @@ def find_model(path: Path, content: Mapping[str, object]) -> Path:
     :param content: Its content.
     :raises AdoptError: If it has several, or another kind than ONNX.
     """
-    models = mapping(content['models'])
-    if len(models) != 1:
-        raise AdoptError(
-            f'{path}: found the models {", ".join(map(str, models))}, expected one; export the '
-            'whole pipeline as one node')
-    parameters = mapping(mapping(next(iter(models.values()))).get('parameters'))
+    parameters = mapping(_only_model(path, content)[1].get('parameters'))
     name = str(parameters.get('model_path', ''))
     if not name.endswith('.onnx'):
         raise AdoptError(
@@ -98,8 +93,7 @@ def draft_of_leapp(foreign: ForeignModel, path: Path, content: Mapping[str, obje
     :param content: The content of that.
     :raises AdoptError: If they do not fit each other.
     """
-    node, model = next(iter(mapping(content['models']).items()))
-    stated = mapping(model)
+    node, stated = _only_model(path, content)
     pipeline = mapping(content['pipeline'])
     draft = Draft(notes=[
         f'Meaning of {foreign.path.name}, from {path.name}, for `ros2 run dfp_ros adopt`.',
@@ -145,6 +139,18 @@ def draft_of_leapp(foreign: ForeignModel, path: Path, content: Mapping[str, obje
         _put_semantics(field, port)
         draft.outputs[name] = [field]
     return draft
+
+
+def _only_model(
+        path: Path, content: Mapping[str, object]) -> tuple[str, Mapping[str, object]]:
+    """Require one model, and return its name and what is stated of it."""
+    models = mapping(content['models'])
+    if len(models) != 1:
+        raise AdoptError(
+            f'{path}: found the models {", ".join(map(str, models)) or "nothing"}, expected one; '
+            'export the whole pipeline as one node')
+    [(name, model)] = models.items()
+    return name, mapping(model)
 
 
 def _unit(port: Mapping[str, object]) -> str | None:

@@ -78,6 +78,11 @@ def draft_of_mjlab(foreign: ForeignModel) -> Draft:
         raise AdoptError(
             f'{foreign.path}: has the metadata of mjlab and the inputs {", ".join(inputs)}, '
             'expected one input of observations; describe it in a YAML file instead (--plain)')
+    if not outputs:
+        raise AdoptError(
+            f'{foreign.path}: has the metadata of mjlab; found the outputs '
+            f'{", ".join(foreign.outputs)}, expected one of actions beside the states; describe '
+            'it in a YAML file instead (--plain)')
     action = 'actions' if 'actions' in outputs else outputs[0]
     joints = split(metadata['joint_names'])
     draft.inputs[inputs[0]] = _terms(foreign, inputs[0], action, joints)

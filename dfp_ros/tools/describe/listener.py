@@ -198,14 +198,14 @@ class RobotListener:
                 return None
             self._executor.spin_once(0.05)
         # An undeclared parameter can make a whole answer empty, so each is requested separately.
-        found: dict[str, tuple[str, ...]] = {}
+        found: dict[str, tuple[str, ...]] = dict.fromkeys(_PARAMETERS, ())
         for name in _PARAMETERS:
             future = client.call_async(GetParameters.Request(names=[name]))
             while not future.done() and time.monotonic() < deadline:
                 self._executor.spin_once(0.05)
             if not future.done():
                 client.remove_pending_request(future)
-                return found if 'joints' in found else None
+                return found if found['joints'] else None
             answer = future.result()
             value = answer.values[0] if answer is not None and answer.values else None
             found[name] = () if value is None else _texts(value)

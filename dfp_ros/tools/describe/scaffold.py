@@ -23,10 +23,15 @@ from __future__ import annotations
 from dfp_ros.core.description.unfilled import MARK
 from dfp_ros.core.text.printable import printable
 from dfp_ros.tools.describe.scaffold_cameras import write_images
-from dfp_ros.tools.describe.scaffold_commands import name_commands, write_command
+from dfp_ros.tools.describe.scaffold_commands import (
+    name_actions,
+    name_commands,
+    write_command,
+)
 from dfp_ros.tools.describe.scaffold_joints import read_joints
 from dfp_ros.tools.describe.scaffold_sources import (
     can_be_read,
+    name_fields,
     name_sources,
     write_fields,
     write_source,
@@ -76,12 +81,13 @@ def write_scaffold(survey: Survey, name: str) -> str:
     for source, topic in sources.items():
         lines += write_source(source, topic)
     lines += ['', '# Observation of the policy, in this order.', *line(0, 'observation:')]
-    for source, topic in sources.items():
-        lines += write_fields(source, topic, joints)
+    for source, base in name_fields(sources).items():
+        lines += write_fields(source, base, sources[source], joints)
     lines += write_images(sources)
     lines += ['', '# Commands of the policy.', *line(0, 'commands:')]
-    for command, taken in name_commands(survey.taken).items():
-        lines += write_command(command, taken, sources, joints)
+    commands = name_commands(survey.taken)
+    for command, action in name_actions(commands).items():
+        lines += write_command(command, action, commands[command], sources, joints)
     lines += _remarks(survey, fault)
     return '\n'.join(lines) + '\n'
 

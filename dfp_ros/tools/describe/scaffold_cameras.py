@@ -70,7 +70,7 @@ def write_images(sources: Mapping[str, PublishedTopic]) -> list[str]:
         encoding = MARK if topic.message is None else _find_format(topic)[0]
         channels = CHANNELS_OF.get(encoding, (MARK,))[0]
         lines += [
-            *line(2, f'- name: {name}'), *pair(4, 'source', name),
+            *pair(2, '- name', name), *pair(4, 'source', name),
             *pair(4, 'height', MARK, 'rows for the policy, such as 64: its encoder takes time'),
             *pair(4, 'width', MARK, 'pixels in a row, such as 64'),
             *pair(4, 'channels', channels, '' if channels != MARK else 'rgb, bgr, gray or depth')]

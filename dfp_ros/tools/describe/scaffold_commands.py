@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import re
 from typing import Any
 
@@ -29,6 +29,10 @@ TRAJECTORY, TWIST = 'trajectory_msgs/msg/JointTrajectory', 'geometry_msgs/msg/Tw
 _ARRAY = 'std_msgs/msg/Float64MultiArray'
 _STOPS = {'position': 'hold', 'velocity': 'ramp'}
 _UNITS = {'position': {'rad': 'rad', 'm': 'm'}, 'velocity': {'rad': 'rad/s', 'm': 'm/s'}}
+# Units to ask for, if the interface is not one of these.
+_ASKED = {'effort': 'N m or N', 'acceleration': 'rad/s^2 or m/s^2'}
+# Fields of a JointState beside the positions.
+_FIELDS = ('velocity', 'effort')
 _ACCELERATION = 'maximum change of speed per second'
 
 
@@ -41,13 +45,23 @@ def name_commands(taken: tuple[TakenTopic, ...]) -> dict[str, TakenTopic]:
     return names
 
 
+def name_actions(names: Iterable[str]) -> dict[str, str]:
+    """Find a begin of the names of the fields of each command, which no other command has."""
+    begins: dict[str, str] = {}
+    for name in names:
+        action = 'base' if name == 'cmd_vel' else name.removesuffix('_controller') or name
+        begins[name] = unique(action, begins.values())
+    return begins
+
+
 def write_command(
-        name: str, topic: TakenTopic, sources: Mapping[str, PublishedTopic],
+        name: str, action: str, topic: TakenTopic, sources: Mapping[str, PublishedTopic],
         joints: dict[str, Joint]) -> list[str]:
     """
     Write one command topic.
 
     :param name: Its name in the description.
+    :param action: Begin of the names of its fields.
     :param topic: The topic.
     :param sources: Sources by name, one of which measures the position.
     :param joints: Joints of the URDF.
@@ -57,7 +71,6 @@ def write_command(
         lines += line(4, (
             f'# {listing(topic.publishers)} publishes it now: end that before a policy does.'))
     lines += [*pair(4, 'topic', topic.topic), *pair(4, 'type', topic.type)]
-    action = 'base' if name == 'cmd_vel' else name.removesuffix('_controller') or name
     if topic.type.startswith(TWIST):
         return [*lines, *_twist(action, '' if topic.type == TWIST else 'twist.', topic.type)]
     if topic.type in (TRAJECTORY, _ARRAY, JOINT_STATE):
@@ -119,9 +132,12 @@ def _joints(
         joints: dict[str, Joint]) -> list[str]:
     """Write the fields of a joint controller."""
     is_array = topic.type == _ARRAY
-    interface = topic.interface or (
-        'position' if topic.type == TRAJECTORY else _named_interface(topic.topic))
-    path = {TRAJECTORY: 'points.positions', JOINT_STATE: 'position', _ARRAY: 'data'}[topic.type]
+    # A trajectory has positions, also for a controller that turns them into velocities or efforts.
+    interface = 'position' if topic.type == TRAJECTORY else (
+        topic.interface or _named_interface(topic.topic))
+    path = {
+        TRAJECTORY: 'points.positions', _ARRAY: 'data',
+        JOINT_STATE: interface if interface in _FIELDS else 'position'}[topic.type]
     said_by = '' if topic.interface or topic.type == TRAJECTORY else "by the topic's name"
     lines = (
         [*pair(4, 'kind', interface, said_by), *pair(4, 'stop', _STOPS[interface])]
@@ -136,26 +152,28 @@ def _joints(
         said = _UNITS[interface].get(unit) if is_known else None
         lines += [
             *pair(6, '- action', name + (word or '_targets')),
-            *pair(8, 'unit', said or MARK, '' if said else 'rad or m; velocities: rad/s or m/s'),
+            *pair(8, 'unit', said or MARK, '' if said else _ASKED.get(
+                interface, 'rad or m; velocities: rad/s or m/s; efforts: N m or N')),
             *pair(8, 'path', path)]
         if is_array:
             lines += pair(8, 'indices', list(indices) if names else MARK,
                           '' if names else 'indices of the elements, such as [0, 1, 2]')
         else:
             lines += pair(8, 'joints', members or MARK, '' if names else 'joints that it takes')
-        if interface != 'velocity':
+        if interface in ('position', ''):
             lines += pair(
                 8, 'measured', {
                     'source': _source_of(members, sources), 'path': 'position',
                     'joints': members or MARK},
-                '' if is_known else 'measured position; delete it for velocities')
-        known = [joints.get(member, Joint()) for member in members]
+                '' if is_known else 'measured position; delete it for velocities and efforts')
+        # What the numbers of the URDF limit is known only if the kind is.
+        known = [joints.get(member, Joint()) for member in members] if is_known else []
+        low, high = (_all([getattr(joint, side) for joint in known]) for side in ('low', 'high'))
+        velocity = _all([joint.velocity for joint in known])
         lines += _limits(
-            _all([joint.low for joint in known]) if interface != 'velocity' else None,
-            _all([joint.high for joint in known]) if interface != 'velocity' else None,
-            _all([joint.velocity for joint in known]) or MARK,
-            'from the URDF' if _all([joint.velocity for joint in known]) else 'largest speed',
-            is_velocity=interface == 'velocity')
+            low, high, velocity or MARK,
+            'from the URDF' if velocity else 'largest speed, or largest effort',
+            is_velocity=interface not in ('position', ''))
     return lines
 
 
@@ -177,7 +195,8 @@ def _limits(
         lines += pair(
             10, 'position', {
                 'low': low if is_given else MARK, 'high': high if is_given else MARK},
-            'from the URDF' if is_given else 'position bounds; delete them for velocities')
+            'from the URDF' if is_given else
+            'position bounds; delete them for velocities and efforts')
     return [
         *lines, *pair(10, 'velocity', velocity, comment),
         *pair(10, 'acceleration', MARK, _ACCELERATION)]

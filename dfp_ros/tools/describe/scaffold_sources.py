@@ -119,12 +119,27 @@ def write_source(name: str, topic: PublishedTopic) -> list[str]:
         f's: {what} comes at {topic.rate:.3g} Hz; above this age the robot stops')]
 
 
+def name_fields(sources: Mapping[str, PublishedTopic]) -> dict[str, str]:
+    """Find a begin of the names of the fields of each source, which no other source has."""
+    begins: dict[str, str] = {}
+    for name in sources:
+        base = name.removesuffix('_states').removesuffix('_state').removesuffix('_pose')
+        begins[name] = unique(base, begins.values())
+    return begins
+
+
 def write_fields(
-        name: str, topic: PublishedTopic, joints: dict[str, Joint]) -> list[str]:
-    """Write the observation fields of one source; a camera has none."""
+        name: str, base: str, topic: PublishedTopic, joints: dict[str, Joint]) -> list[str]:
+    """
+    Write the observation fields of one source; a camera has none.
+
+    :param name: Its name.
+    :param base: Begin of the names of its fields.
+    :param topic: Its topic.
+    :param joints: Joints of the URDF.
+    """
     if is_camera(topic):
         return []
-    base = name.removesuffix('_states').removesuffix('_state').removesuffix('_pose')
     if topic.type == JOINT_STATE:
         return _joint_fields(base, name, topic, joints)
     if topic.type in _ARRAYS:

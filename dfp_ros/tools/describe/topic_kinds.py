@@ -19,8 +19,11 @@ from collections.abc import Sequence
 
 # Nodes of this package, which are not part of the robot.
 _OURS = (
-    'dfp_policy', 'dfp_recorder', 'dfp_preflight', 'dfp_describe', 'mark_episodes',
-    'episode_manager', 'teleop_keyboard', 'teleop_joy', 'scripted_operator')
+    'dfp_policy', 'dfp_recorder', 'dfp_preflight', 'dfp_describe', 'dfp_view', 'dfp_learner',
+    'mark_episodes', 'episode_manager', 'evaluate_on_robot', 'teleop_keyboard', 'teleop_joy',
+    'scripted_operator')
+# Nodes that listen to anything, without being commanded by it.
+_LISTENERS = ('rosbag2_recorder', 'rviz', 'rviz2', 'foxglove_bridge')
 _PLUMBING = (
     'rosout', 'parameter_events', 'clock', 'robot_description', 'diagnostics',
     'diagnostics_agg', 'diagnostics_toplevel_state', 'tf', 'tf_static', 'episode_marks')
@@ -64,7 +67,9 @@ def classify(
     """
     name = topic.rpartition('/')[2]
     publishers = [node for node in publishers if not is_ours(node)]
-    subscribers = [node for node in subscribers if not is_ours(node)]
+    subscribers = [
+        node for node in subscribers
+        if not is_ours(node) and node.rpartition('/')[2] not in _LISTENERS]
     if not publishers and not subscribers or name in _PLUMBING or '/_' in topic or (
             kind.startswith('lifecycle_msgs/')):
         return '', ''

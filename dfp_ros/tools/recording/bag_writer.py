@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 import errno
 from pathlib import Path
@@ -26,6 +26,14 @@ import threading
 import time
 from typing import Literal
 
+from rosbags.interfaces import (
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
 from rosbags.rosbag2 import StoragePlugin, WriterError
 from rosbags.typesys.store import Typestore
 
@@ -38,6 +46,11 @@ VERSION: Literal[9] = 9  # of rosbag2's metadata, in Jazzy and later
 MOST_BYTES = 1 << 30
 # Interval of flushing to the disk, in s: a power cut loses at most this much.
 FLUSH_EVERY = 2.0
+_FOREVER = QosTime(9_223_372_036, 854_775_807)
+# Each publisher of static transforms has a message of its own.
+_LATCHED = Qos(
+    QosHistory.KEEP_LAST, 100, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL, _FOREVER,
+    _FOREVER, QosLiveliness.AUTOMATIC, _FOREVER, avoid_ros_namespace_conventions=False)
 
 
 class BagError(ValueError):
@@ -55,6 +68,8 @@ class BagWriter:
     :param queue_size: Capacity of the write queue, in messages; further ones are dropped, and
         so are those beyond :data:`MOST_BYTES`.
     :param reserve: Bytes to leave free on the disk, enough to finish the bag.
+    :param latched: Indices of topics that are latched (transient local), as they are again when
+        the bag is played.
     :raises BagError: If the folder exists or cannot be written.
 
     :ivar written: Messages that are safely in the bag; once it is closed, all that are in it.
@@ -65,13 +80,14 @@ class BagWriter:
 
     def __init__(
             self, path: Path, storage: str, topics: Sequence[tuple[str, str]], types: Typestore,
-            queue_size: int, reserve: int) -> None:
+            queue_size: int, reserve: int, latched: Collection[int] = ()) -> None:
         """Create the bag."""
         self.path = path
         self._storage = storage
         self._topics = topics
         self._types = types
         self._reserve = reserve
+        self._latched = latched
         self._queue: Queue[tuple[int, int, bytes] | None] = Queue(queue_size)
         self.written = 0
         self.dropped = 0
@@ -187,17 +203,20 @@ class BagWriter:
 
     def _begin(self, writer: CheckedWriter) -> None:
         """Create the files and declare the topics; if that fails, remove the files."""
+        is_open = False
         try:
             writer.open()
+            is_open = True
             self._connections = [
-                writer.add_connection(topic, kind, typestore=self._types)
-                for topic, kind in self._topics]
-        except WriterError:
-            # Another process has made the folder meanwhile.
-            raise
-        except BaseException:
-            self._leave(writer)
-            shutil.rmtree(self.path, ignore_errors=True)
+                writer.add_connection(
+                    topic, kind, typestore=self._types,
+                    offered_qos_profiles=[_LATCHED] if i in self._latched else ())
+                for i, (topic, kind) in enumerate(self._topics)]
+        except BaseException as error:
+            # Otherwise another process has made the folder meanwhile.
+            if is_open or not isinstance(error, WriterError):
+                self._leave(writer)
+                shutil.rmtree(self.path, ignore_errors=True)
             raise
 
     def _write(self, writer: CheckedWriter) -> None:

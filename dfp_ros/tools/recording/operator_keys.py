@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import sys
@@ -43,6 +44,8 @@ class OperatorKeys:
         except (AttributeError, OSError, ValueError):
             self._descriptor = -1
         self.is_terminal = self._descriptor >= 0 and os.isatty(self._descriptor)
+        # Whose settings are restored, also after its last key.
+        self._terminal = self._descriptor
         self._before: list[Any] | None = None
         self._is_line_new = True
         self._sequences = EscapeSequences()
@@ -57,7 +60,9 @@ class OperatorKeys:
 
     def __exit__(self, *_: object) -> None:
         if self._before is not None:
-            termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)
+            # A terminal that has vanished needs no settings.
+            with contextlib.suppress(termios.error):
+                termios.tcsetattr(self._terminal, termios.TCSADRAIN, self._before)
 
     @property
     def is_at_end(self) -> bool:

@@ -36,15 +36,13 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
-from std_msgs.msg import Float64MultiArray, String
+from std_msgs.msg import String
 
 from dfp_ros.core.control.episode_marks import FAILURE, START, SUCCESS, TOPIC
 from dfp_ros.core.description.picture_format import PICTURE_TYPES
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.text.errors import nearest
 from dfp_ros.core.text.printable import listed, printable, quoted, TEXT
-from dfp_ros.node.messages.introspection import find_message_type
-from dfp_ros.node.messages.source_reader import SourceReader
 from dfp_ros.node.parameters.declare import declare_parameter
 from dfp_ros.node.parameters.names import require_name
 from dfp_ros.node.parameters.parameters import LIFETIME
@@ -60,13 +58,13 @@ from dfp_ros.tools.recording.operator_marks import (
     require_buttons,
     require_joystick,
 )
+from dfp_ros.tools.recording.reception import Reception
+from dfp_ros.tools.recording.recorded_topics import recorded_topics
 
 # Large enough for the middleware to drop nothing that waits to be written.
 DEPTH = 1000
 # The same of pictures, of which that many would fill the memory.
 _PICTURES = 30
-# A smaller backward step of the clock, in ns, is an adjustment.
-_ADJUSTMENT = 1_000_000_000
 # Time from the start in s after which a topic without a message is reported.
 _PATIENCE = 5.0
 
@@ -100,6 +98,7 @@ class RecorderNode(Node):
             name: declare_parameter(self, name, default, sentence, bounds)
             for name, default, sentence, bounds in PARAMETERS}
         self._bag: BagWriter | None = None
+        self._reception: Reception | None = None
         self._subscriptions_made: list[Any] = []
         self._topics: list[tuple[str, Any]] = []
         self._types: list[str] = []
@@ -109,7 +108,6 @@ class RecorderNode(Node):
         self._silent: set[int] = set()
         self._told: set[int] = set()
         self._began = time.monotonic()
-        self._last = 0
         self._reported = 0
         self._marked = {START: 0, SUCCESS: 0, FAILURE: 0}
         self._has_begun = False
@@ -148,6 +146,8 @@ class RecorderNode(Node):
             while (taken := subscription.handle.take_message(subscription.msg_type, True)):
                 subscription.callback(taken[0])
             self.destroy_subscription(subscription)
+        if self._reception is not None:
+            self._reception.end()
         if self._bag is not None:
             self._bag.close()
             self._report_faults()
@@ -178,38 +178,20 @@ class RecorderNode(Node):
                 f'parameter storage: found {settings["storage"]!r}; '
                 f'{nearest(settings["storage"], STORAGES)}')
         robot = load_robot(settings['robot'])
-        topics = [
-            (topic, SourceReader(source, robot).message_type, source.type)
-            for source in robot.every_source.values()
-            for topic in (source.topic, source.static_topic) if topic]
-        latched = {source.static_topic for source in robot.sources.values()} | {
-            source.topic for source in robot.sources.values()
-            if source.qos.durability == 'transient_local'}
-        topics += [
-            (topic.topic, find_message_type(topic.type, topic.where), topic.type)
-            for topic in robot.commands if not topic.action]
-        topics += [
-            (f'{settings["policy_node"]}/decision', Float64MultiArray,
-             'std_msgs/msg/Float64MultiArray'),
-            (f'{settings["policy_node"]}/policy', String, 'std_msgs/msg/String'),
-            (TOPIC, String, 'std_msgs/msg/String')]
-        # Two sources may share a topic.
-        topics = list(dict.fromkeys(topics))
-        self._topics = [(self.resolve_topic_name(name), kind) for name, kind, _ in topics]
-        self._types = [text for _, _, text in topics]
-        self._latched = {i for i, (name, _, _) in enumerate(topics) if name in latched}
+        topics = recorded_topics(robot, settings['policy_node'], self.resolve_topic_name)
+        self._topics = [(topic.name, topic.message_type) for topic in topics]
+        self._types = [topic.type for topic in topics]
+        self._latched = {i for i, topic in enumerate(topics) if topic.is_latched}
         require_joystick(self, settings['joystick'], self._topics)
         # Before the bag: whatever fails leaves no folder that would be in the way of the next.
         OperatorMarks(self, settings['joystick'], buttons)
         self._bag = BagWriter(
             user_path(settings['out']), settings['storage'],
-            [(name, text) for (name, _), (_, _, text) in zip(self._topics, topics, strict=True)],
-            find_definitions(text for _, _, text in topics), settings['queue'],
-            settings['keep_free'] << 20)
+            [(topic.name, topic.type) for topic in topics], find_definitions(self._types),
+            settings['queue'], settings['keep_free'] << 20, self._latched)
+        self._reception = Reception(self._bag)
         # Marks come when the operator gives them, and commands of a person when there is one.
-        people = () if robot.takeover is None else [
-            source.topic for source in robot.takeover.sources.values()]
-        self._silent = {i for i, (name, _, _) in enumerate(topics[:-1]) if name not in people}
+        self._silent = {i for i, topic in enumerate(topics) if topic.is_expected}
         self._began = time.monotonic()
         for index in range(len(self._topics)):
             self._subscriptions_made.append(self._subscribe(index))
@@ -225,10 +207,8 @@ class RecorderNode(Node):
         reliability = (
             ReliabilityPolicy.BEST_EFFORT if index in self._best_effort
             else ReliabilityPolicy.RELIABLE)
-        # The running policy was published before the recording began.
-        is_status = name == self._of_policy()[1]
         durability = (
-            DurabilityPolicy.TRANSIENT_LOCAL if is_status or index in self._latched
+            DurabilityPolicy.TRANSIENT_LOCAL if index in self._latched
             else DurabilityPolicy.VOLATILE)
         return self.create_subscription(
             kind, name, self._receiver(index),
@@ -240,21 +220,20 @@ class RecorderNode(Node):
 
     def _receiver(self, index: int) -> Callable[[bytes], None]:
         """Make the callback of one topic; only marks are decoded."""
-        bag = self._bag
-        assert bag is not None
+        reception = self._reception
+        assert reception is not None
         is_mark = index == len(self._topics) - 1
 
         def receive(message: bytes) -> None:
-            now = self.get_clock().now().nanoseconds
-            if now < self._last - _ADJUSTMENT:
-                self._fail(
-                    f'the clock was set back by {(self._last - now) * 1e-9:.3f} s, and a bag in '
-                    'which time jumps back cannot be read in order; start another recording')
             if self.failed:
                 return
-            self._last = max(now, self._last)
+            now = self.get_clock().now().nanoseconds
+            if back := reception.take(index, now, bytes(message)):
+                self._fail(
+                    f'the clock was set back by {back:.3f} s, and a bag in which time jumps back '
+                    'cannot be read in order; start another recording')
+                return
             self._silent.discard(index)
-            bag.add(index, self._last, bytes(message))
             if is_mark:
                 self._count(deserialize_message(message, String).data)
         return receive

@@ -125,7 +125,7 @@ def find_controls(
                 + (', transform or relative_to' if entry.meaning != TARGET else '')
                 + ', which keys and sticks cannot give; expected velocity or increment')
         for i, number in enumerate(entry.numbers):
-            full = _full(entry, output, i, number, rate)
+            full = _full(entry, output, topic.stop_of(output).kind, i, number, rate)
             name = f'{entry.action}[{number}]' if output.size > 1 else entry.action
             unit = output.unit
             if entry.meaning == 'velocity' and topic.stop_of(output).kind != 'velocity':
@@ -135,7 +135,8 @@ def find_controls(
 
 
 def _full(
-        entry: PersonEntry, output: CommandEntry, index: int, number: int, rate: float) -> float:
+        entry: PersonEntry, output: CommandEntry, kind: str, index: int, number: int,
+        rate: float) -> float:
     """Find the number at full deflection."""
     if entry.reading.high:
         return entry.reading.high[index]
@@ -143,7 +144,8 @@ def _full(
         return 1.0
     # An increment is what is moved between two messages.
     share = _SHARE / rate if entry.meaning == INCREMENT else _SHARE
-    if output.limit:
+    # That of a position is a position, and no speed.
+    if output.limit and kind != 'position':
         return share * output.limit[number]
     if isinstance(output.limits.velocity, Sequence) and not isinstance(
             output.limits.velocity, str):

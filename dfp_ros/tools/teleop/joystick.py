@@ -21,6 +21,7 @@ A robot description can also read a Joy itself; this program is for one that nam
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import math
 import re
 import sys
@@ -28,10 +29,8 @@ import time
 from typing import Any
 
 import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
-from rclpy.signals import SignalHandlerOptions
 from rclpy.time import Time
 from sensor_msgs.msg import Joy
 
@@ -41,6 +40,7 @@ from dfp_ros.core.text.printable import listed
 from dfp_ros.core.text.say import say
 from dfp_ros.node.parameters.declare import declare_parameter
 from dfp_ros.node.parameters.names import require_name
+from dfp_ros.node.process.end_requests import collected_signals
 from dfp_ros.node.process.start import raise_interrupts
 from dfp_ros.node.ros.endpoints import publisher_names
 from dfp_ros.node.ros.node_main import check_parameters
@@ -200,7 +200,8 @@ def main(args: list[str] | None = None) -> int:
         [(name, default, sentence) for name, default, sentence, _ in PARAMETERS], args)
     raise_interrupts()
     try:
-        join(args, SignalHandlerOptions.ALL)
+        # Signals are not for rclpy, which would end everything before the robot is let go.
+        join(args)
         node = rclpy.create_node('teleop_joy')
         values = {
             name: declare_parameter(node, name, default, sentence, bounds)
@@ -220,24 +221,23 @@ def main(args: list[str] | None = None) -> int:
         return 1
     for word, control in zip(values['axes'].split(), controls, strict=False):
         say(f'  {word:8} {control.name}: {control.full:.3g} {control.unit}')
-    try:
-        run(node, topics, sticks, LastAsked(controls), 1 / values['rate'])
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        if rclpy.ok():
-            topics.let_go()
-        node.destroy_node()
-        rclpy.try_shutdown()
+    with collected_signals() as signals:
+        try:
+            run(node, topics, sticks, LastAsked(controls), 1 / values['rate'], signals)
+        finally:
+            topics.end()
+            node.destroy_node()
+            rclpy.try_shutdown()
     return 0
 
 
 def run(
-        node: Node, topics: PersonTopics, sticks: Sticks, last: LastAsked, period: float) -> None:
-    """Publish until asked to end."""
+        node: Node, topics: PersonTopics, sticks: Sticks, last: LastAsked, period: float,
+        signals: Sequence[int]) -> None:
+    """Publish until a signal asks to end."""
     was_held, told, rivals = False, '', ''
     due = looked = time.monotonic()
-    while rclpy.ok():
+    while not signals:
         rclpy.spin_once(node, timeout_sec=max(0.0, due - time.monotonic()))
         now = time.monotonic()
         if now < due:

@@ -19,20 +19,20 @@ Teleoperation by keyboard: takes a robot over while keys are held.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import sys
 import time
 from typing import Any
 
 import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.settings.setting import SettingsError
 from dfp_ros.core.text.errors import explain
 from dfp_ros.core.text.say import say
 from dfp_ros.node.parameters.declare import declare_parameter
+from dfp_ros.node.process.end_requests import collected_signals
 from dfp_ros.node.process.start import raise_interrupts
 from dfp_ros.node.ros.node_main import check_parameters
 from dfp_ros.node.ros.start import join, read_words
@@ -64,7 +64,8 @@ def main(args: list[str] | None = None) -> int:
         'If the input is not a terminal, the first letter of each line is a key.')
     raise_interrupts()
     try:
-        join(args, SignalHandlerOptions.ALL)
+        # Signals are not for rclpy, which would end everything before the robot is let go.
+        join(args)
         node = rclpy.create_node('teleop_keyboard')
         values = {
             name: declare_parameter(node, name, default, sentence, bounds)
@@ -87,33 +88,32 @@ def main(args: list[str] | None = None) -> int:
         return 1
     keys = HeldKeys(controls, values['release_after'])
     say(keys.help())
-    try:
-        with OperatorKeys() as terminal:
-            run(node, topics, keys, terminal, 1 / values['rate'])
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        if rclpy.ok():
-            topics.let_go()
-        node.destroy_node()
-        rclpy.try_shutdown()
+    with collected_signals() as signals:
+        try:
+            with OperatorKeys() as terminal:
+                run(node, topics, keys, terminal, 1 / values['rate'], signals)
+        finally:
+            topics.end()
+            node.destroy_node()
+            rclpy.try_shutdown()
     return 0
 
 
 def run(
         node: Node, topics: PersonTopics, keys: HeldKeys, terminal: OperatorKeys,
-        period: float) -> None:
+        period: float, signals: Sequence[int]) -> None:
     """
-    Publish until the person quits.
+    Publish until the person quits, or the process is asked to end.
 
     :param node: Node that publishes.
     :param topics: The person's topics.
     :param keys: What the keys ask for.
     :param terminal: Where they come from.
     :param period: Time between two messages in s.
+    :param signals: Signals that ask to end, as they come.
     """
     was_held = False
-    while rclpy.ok():
+    while not signals:
         begin = time.monotonic()
         for key in terminal.all_pressed():
             if key.lower() == QUIT:

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 import math
 from typing import Any
 
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
@@ -32,14 +33,16 @@ from dfp_ros.tools.teleop.controls import Control
 
 # Reliable, which any subscription accepts; only the newest command counts.
 _QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+# Time for the last message before the process ends.
+_LAST = Duration(seconds=0.5)
 
 
 class PersonTopics:
     """
     Publishes a person's commands, and with them the dead-man.
 
-    While nothing is published, the dead-man is let go, if the description makes it the freshness
-    of a source; a button has to be let go by :meth:`let_go`.
+    While nothing is published, the dead-man is let go once the last message is too old, if the
+    description makes it the freshness of a source; a button is let go at once by :meth:`let_go`.
 
     :param node: Node that publishes.
     :param robot: The robot's description.
@@ -55,6 +58,7 @@ class PersonTopics:
         self._node = node
         self._dead_man = takeover.dead_man
         self._controls = tuple(controls)
+        self._is_holding = False
         self._sources = {
             source.name: _Messages(source, robot.readings(source.name))
             for source in takeover.sources.values()}
@@ -105,6 +109,7 @@ class PersonTopics:
         if self._dead_man.reading is not None:
             _write(messages[self._dead_man.source], self._dead_man.reading, 0, (
                 self._switch(is_held)))
+        self._is_holding = is_held and sends
         # The dead-man last: the takeover begins with it, and needs the others.
         for name in sorted(messages, key=self._dead_man.source.__eq__) if sends else ():
             self._publishers[name].publish(messages[name])
@@ -118,12 +123,19 @@ class PersonTopics:
 
     def let_go(self) -> None:
         """
-        Let go of a button; any other dead-man is let go by silence.
+        Ask for no more motion, and let go of the dead-man.
 
-        What comes before the dead-man moves nothing: it is held for so long.
+        Of one that is let go by silence, the last message counts for up to the source's
+        ``max_age``, and its motion would go on for as long.
         """
-        if self.has_button:
+        if self.has_button or self._is_holding:
             self.publish([control.rest for control in self._controls], is_held=False)
+
+    def end(self) -> None:
+        """Let go, and wait for a moment until everybody has it."""
+        self.let_go()
+        for publisher in self._publishers.values():
+            publisher.wait_for_all_acked(_LAST)
 
 
 class _Messages:

@@ -46,7 +46,7 @@ from dfp_ros.node.process.end_requests import collected_signals
 from dfp_ros.node.process.parent import AUTO, explain_orphan, read_kin
 from dfp_ros.tools.bags.reader import BagReader, RecordingError
 from dfp_ros.tools.view.rerun_log import RerunLog, summarise
-from dfp_ros.tools.view.rerun_stream import check_file, open_stream, ViewError
+from dfp_ros.tools.view.rerun_stream import check_file, end_stream, open_stream, ViewError
 from dfp_ros.tools.view.shown_topics import node_topics, robot_topics, Shown
 from dfp_ros.tools.view.situation import Situation
 from dfp_ros.tools.view.terminal import TerminalView, why_no_terminal
@@ -204,8 +204,7 @@ def _show(asked: argparse.Namespace, args: list[str] | None, signals: list[int])
         else:
             log = show_live(asked, args, is_ended, stream)
     finally:
-        stream.flush()
-        stream.disconnect()
+        end_stream(stream)
     counts = summarise(log.counts) if log is not None else ''
     say(f'{asked.save or "shown"}: {counts or "no messages"}')
 

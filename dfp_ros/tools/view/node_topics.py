@@ -45,7 +45,8 @@ class NodeTopics:
         node.create_subscription(
             DiagnosticArray, '/diagnostics', situation.take_diagnostics, SENSOR_QOS)
         # Marks are few, and none may be missed.
-        node.create_subscription(String, MARKS, self._hear_mark, 10)
+        namespace = situation.node.rpartition('/')[0]
+        node.create_subscription(String, f'{namespace}/{MARKS}', self._hear_mark, 10)
 
     def _hear_statistics(self, message: Any) -> None:
         self._situation.take_statistics(message, time.monotonic())

@@ -66,6 +66,8 @@ _PATH, _POINT_PERIOD, _PICTURE_PERIOD = 400, 50_000_000, 100_000_000
 _DECISIONS_LAST = 1_000_000_000
 # Names that are made of messages: reasons are few, but anybody may publish fields and joints.
 _MOST_SERIES, _MOST_FIELDS, _MOST_JOINTS, _MOST_TEXT = 500, 12, 100, 20_000
+# Different sets of joints of one topic.
+_MOST_GROUPS = 20
 _CHANNELS = {'rgb8': 'RGB', 'bgr8': 'BGR', 'rgba8': 'RGBA', 'bgra8': 'BGRA', 'mono8': 'L'}
 
 
@@ -92,6 +94,7 @@ class RerunLog:
         self._seen_reasons: list[Reason] = []
         self._standing: object = None
         self._diagnosed: dict[str, str] = {}
+        self._joints: dict[str, dict[tuple[str, ...], tuple[int, tuple[str, ...]]]] = {}
         self._paths: dict[str, deque[tuple[float, float, float]]] = {}
         self._latest: dict[str, int] = {}
         self._action: tuple[str, ...] | None = None
@@ -139,7 +142,7 @@ class RerunLog:
             self._series.add(('loop', label), time, [number(row, label)])
         for name, ages in fields(row, 'age_ms').items():
             self._series.add(('sources', name, 'age_ms'), time, ages)
-        if time - self._latest_decision < _DECISIONS_LAST:
+        if self._latest_decision <= time < self._latest_decision + _DECISIONS_LAST:
             return
         self._lay_out(fields(row, 'sent'))
         self._add_commands(row, time)
@@ -214,16 +217,23 @@ class RerunLog:
                     ('INFO', 'WARN', 'ERROR', 'ERROR')[min(level, 3)])
 
     def _take_joints(self, topic: str, message: Any, time: int) -> None:
+        """Show joints, in one order; several publishers, as of arm and gripper, apart."""
         names = tuple(printable(name) for name in message.name[:_MOST_JOINTS])
+        groups = self._joints.setdefault(topic, {})
+        key = tuple(sorted(names))
+        if not names or key not in groups and len(groups) == _MOST_GROUPS:
+            return
+        number, order = groups.setdefault(key, (len(groups) + 1, names))
         for kind in ('position', 'velocity'):
             values = getattr(message, kind)
-            if len(names) and len(values) == len(message.name):
-                path = ('robot', kind, topic)
-                self._name(path, names)
-                self._series.add(path, time, values[:_MOST_JOINTS])
+            if len(values) == len(message.name):
+                path = ('robot', kind, topic, *([str(number)] if number > 1 else []))
+                self._name(path, order)
+                self._series.add(path, time, values[:_MOST_JOINTS] if names == order else [
+                    values[names.index(name)] for name in order])
 
     def _take_pose(self, topic: str, message: Any, time: int) -> None:
-        if time - self._latest.get(topic, -_POINT_PERIOD) < _POINT_PERIOD:
+        if self._is_soon(topic, time, _POINT_PERIOD):
             return
         place, turn = message.pose.position, message.pose.orientation
         point = (float(place.x), float(place.y), float(place.z))
@@ -245,7 +255,7 @@ class RerunLog:
 
     def _take_image(self, topic: str, message: Any, time: int) -> None:
         model = _CHANNELS.get(message.encoding)
-        if model is None or time - self._latest.get(topic, -_PICTURE_PERIOD) < _PICTURE_PERIOD:
+        if model is None or self._is_soon(topic, time, _PICTURE_PERIOD):
             return
         height, width, count = message.height, message.width, max(1, len(model))
         data = np.frombuffer(bytes(message.data), np.uint8)
@@ -258,6 +268,11 @@ class RerunLog:
         pixels = data.reshape(height, message.step)[:, :width * count]
         picture = pixels.reshape((height, width, count) if count > 1 else (height, width))
         self._log(time, ('camera', topic), self._rerun.Image(picture, color_model=model))
+
+    def _is_soon(self, topic: str, time: int, period: int) -> bool:
+        """Tell whether less than a period has passed; a clock that is set back begins anew."""
+        latest = self._latest.get(topic)
+        return latest is not None and latest <= time < latest + period
 
     def _say(self, time: int, text: str, level: str) -> None:
         self._log(time, ('log',), self._rerun.TextLog(text, level=level))

@@ -106,3 +106,20 @@ def open_stream(file: Path | None, url: str) -> Any:
             raise
         raise ViewError(f'Rerun cannot be started: {printable(error, 500)}') from error
     return stream
+
+
+def end_stream(stream: Any) -> None:
+    """
+    Send what is left, and end a stream.
+
+    :param stream: A ``rerun.RecordingStream``.
+    :raises ViewError: If it cannot be sent or written.
+    """
+    try:
+        stream.flush()
+    except RuntimeError as error:
+        raise ViewError(
+            f'not everything reached Rerun: {printable(error, 500)}; check that the viewer runs '
+            'and --connect names it, or that the disk of --save has room') from error
+    finally:
+        stream.disconnect()

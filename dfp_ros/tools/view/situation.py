@@ -69,6 +69,7 @@ class Situation:
 
     :ivar heard: Time of the newest row in s, on any monotonic clock; None before.
     :ivar text: The node's description of the reasons, with names and values, once a second.
+    :ivar told: State and reasons that it describes, in words; empty if unknown.
     :ivar command: Requested command in SI units before any limit, by field.
     :ivar sent: Sent command, likewise.
     :ivar largest: Largest magnitudes of both so far, by field.
@@ -87,6 +88,7 @@ class Situation:
     reason: Reason = Reason.NONE
     response: Response = Response.PASS
     text: str = ''
+    told: tuple[str, str] = ('', '')
     ticks: float = math.nan
     missed: float = math.nan
     value: float = math.nan
@@ -105,6 +107,14 @@ class Situation:
     def commander(self) -> Commanding:
         """Who commands the robot."""
         return find_commander(self.state, self.reason)
+
+    @property
+    def explanation(self) -> str:
+        """The node's description of the reasons; empty if it is of an earlier state."""
+        state, reasons = self.told
+        is_of_now = self.state is not None and state == self.state.value and not (
+            {*reasons.split()}.isdisjoint(self.reason.words.split()))
+        return self.text if is_of_now or self.told == ('', '') else ''
 
     def take_statistics(self, message: Any, now: float) -> None:
         """Take a message of ``~/statistics``."""
@@ -131,6 +141,7 @@ class Situation:
             values = {pair.key: pair.value for pair in status.values}
             if concern == 'control loop':
                 self.text = printable(status.message, 300)
+                self.told = values.get('state', ''), values.get('reason', '')
                 self.robot = printable(status.hardware_id)
                 self.tick = 1e3 / _positive(values.get('rate_hz', ''))
             elif concern == 'policy':
@@ -140,7 +151,8 @@ class Situation:
         """Take an episode mark."""
         if mark == START:
             self.began = now
-        elif mark in (SUCCESS, FAILURE):
+        elif mark in (SUCCESS, FAILURE) and self.began is not None:
+            # A repeated end ends nothing.
             self.began = None
             if self.counts_marks and len(self.results) < _MOST_RESULTS:
                 self.results.append(mark == SUCCESS)

@@ -30,7 +30,8 @@ from dfp_ros.core.safety.reasons import Reason, Response
 from dfp_ros.tools.view.situation import Situation
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.measure import Measurement
     from rich.panel import Panel
     from rich.table import Table
     from rich.text import Text
@@ -110,8 +111,12 @@ def draw(situation: Situation, now: float) -> Panel:
     from rich.text import Text
 
     top, times, bars = (Table.grid(padding=(0, 2)) for _ in range(3))
+    # In a narrow terminal, the curves and the names of fields give way, not the numbers.
     for grid in (top, times):
-        grid.add_column(min_width=_NAMES)
+        grid.add_column(min_width=_NAMES, no_wrap=grid is times)
+    for grid, columns in ((times, (True, False, True)), (bars, (False, True, True, True))):
+        for no_wrap in columns:
+            grid.add_column(no_wrap=no_wrap)
     top.add_row('episode', _episode(situation, now))
     silence = math.nan if situation.heard is None else now - situation.heard
     if situation.heard is None:
@@ -143,7 +148,7 @@ def draw(situation: Situation, now: float) -> Panel:
             ('observation age', situation.ages, tick, '')):
         times.add_row(
             name, Text(f'{newest(values):8.2f} ms', 'bold'),
-            Text(sparkline(list(values)[-_CURVE:], _top(values, least)).rjust(_CURVE), 'cyan'),
+            _Curve(list(values), _top(values, least)),
             Text(note if math.isfinite(tick) else '', 'dim'))
     _add_bars(bars, situation)
     parts: list[RenderableType] = [top, Text(), times]
@@ -182,8 +187,8 @@ def _reasons(situation: Situation) -> Text:
         return Text('none', 'dim')
     style = 'yellow' if situation.response < Response.HOLD else 'red'
     text = Text(f'{situation.reason.words} ({situation.response.name.lower()})', style)
-    if situation.state in (State.HOLD, State.STOPPED) and situation.text:
-        text.append(f': {situation.text}', 'default')
+    if situation.state in (State.HOLD, State.STOPPED) and situation.explanation:
+        text.append(f': {situation.explanation}', 'default')
     text.truncate(140, overflow='ellipsis')
     return text
 
@@ -193,6 +198,8 @@ def _add_bars(bars: Table, situation: Situation) -> None:
     from rich.text import Text
 
     left = sum(map(len, situation.sent.values()))
+    # The rows have no request of a person.
+    asking = 'policy asked' if situation.commander is Commanding.PERSON else 'asked'
     for name, sent in situation.sent.items():
         asked, full = situation.command.get(name, sent), situation.largest[name]
         for i, value in enumerate(sent.tolist()):
@@ -208,7 +215,31 @@ def _add_bars(bars: Table, situation: Situation) -> None:
                 Text(name if i == 0 else '', no_wrap=True, overflow='ellipsis'),
                 Text.assemble((low, 'blue'), ('│', 'dim'), (high, 'blue')),
                 Text(f'{value:8.3f}' if math.isfinite(value) else '       -', 'bold'),
-                Text(f'asked {other:.3f}' if differs else '', 'yellow'))
+                Text(f'{asking} {other:.3f}' if differs else '', 'yellow'))
+
+
+class _Curve:
+    """
+    Curve of the newest values, as many as there is room for.
+
+    :param values: The values, the newest last.
+    :param top: The value of a full block.
+    """
+
+    def __init__(self, values: list[float], top: float) -> None:
+        self._values = values
+        self._top = top
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        """Return the least and the largest width."""
+        from rich.measure import Measurement
+        return Measurement(1, _CURVE)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw in the width that there is."""
+        from rich.text import Text
+        width = min(_CURVE, options.max_width)
+        yield Text(sparkline(self._values[-width:], self._top).rjust(width), 'cyan', no_wrap=True)
 
 
 def _top(values: Iterable[float], least: float) -> float:

@@ -143,6 +143,44 @@ def test_mjlab_metadata_without_bounds(
     assert words in capsys.readouterr().err
 
 
+def test_mjlab_without_an_action(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its only output is a state."""
+    model = onnx.load(write_recurrent(tmp_path / 'policy.onnx', 18, 3))
+    del model.graph.output[0]
+    onnx.helper.set_model_props(model, MJLAB)
+    onnx.save(model, tmp_path / 'policy.onnx')
+    assert main([str(tmp_path / 'policy.onnx')]) == 2
+    assert 'found the outputs h_out, c_out, expected one of actions' in capsys.readouterr().err
+
+
+def test_a_name_of_a_file_is_no_line_of_the_draft(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    """A bundle names its model, and the draft is printed, too."""
+    name = 'x\x1b[2J\nperiod: 0.5\n#.onnx'
+    monkeypatch.chdir(tmp_path)
+    assert main([str(write_network(tmp_path / name, 5, 2))]) == 1
+    text = next(tmp_path.glob('*.adopt.yaml')).read_text()
+    assert yaml.safe_load(text)['period'] == 'FILL_IN'
+    assert r'x\x1b[2J\nperiod: 0.5\n#.onnx' in text
+    assert '\x1b' not in text + capsys.readouterr().out
+
+
+def test_names_alone_make_no_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An output of another size is not what the input was before."""
+    model = onnx.load(write_network(tmp_path / 'policy.onnx', 5, 2))
+    graph, names = model.graph, {'obs': 'x_in', 'actions': 'x_out'}
+    for named in (*graph.input, *graph.output):
+        named.name = names[named.name]
+    for node in graph.node:
+        for part in (node.input, node.output):
+            part[:] = [names.get(name, name) for name in part]
+    onnx.save(model, tmp_path / 'policy.onnx')
+    found, _ = draft(tmp_path, monkeypatch, tmp_path / 'policy.onnx')
+    assert list(found['inputs']['x_in']) == ['terms']
+    assert list(found['outputs']) == ['x_out']
+
+
 def test_plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The metadata is not used if that is asked for."""
     foreign = write_network(tmp_path / 'policy.onnx', 18, 3, MJLAB)
@@ -311,6 +349,77 @@ def test_isaac_env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill_in(tmp_path, foreign, unit='rad', minus='[0.1, -1.5]', offset='[0.1, -1.5]')
 
 
+def test_the_default_offset_of_a_velocity_is_no_posture(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the default velocity of the joints, which is 0 if the file says so."""
+    foreign = write_network(tmp_path / 'policy.onnx', 3 + 3 + 3 + 6 + 2, 2)
+    path = tmp_path / 'env.yaml'
+    env = ENV.replace('JointPositionAction', 'JointVelocityAction')
+    path.write_text(env)
+    found, text = draft(tmp_path, monkeypatch, foreign, path)
+    [field] = found['outputs']['actions']['fields']
+    assert (field['name'], field['offset']) == ('joint_velocity_targets', 'FILL_IN')
+    assert 'the default posture, in the order of the joints: .*hip' not in text
+    for velocity, offset in (('0.0', 0.0), ('1.5', 'FILL_IN')):
+        path.write_text(env.replace(
+            'init_state:\n', f"init_state:\n      joint_vel: {{'.*': {velocity}}}\n").replace(
+                'joint_pos_rel', 'joint_vel_rel'))
+        (tmp_path / 'policy.adopt.yaml').unlink()
+        found, text = draft(tmp_path, monkeypatch, foreign, path)
+        [field] = found['outputs']['actions']['fields']
+        assert field['offset'] == offset
+        # The same is subtracted in the observation.
+        assert found['inputs']['obs']['terms'][3].get('minus') == (offset or None)
+    assert text.count('the default velocity, in the order of the joints: .* 1.5') == 2
+
+
+@pytest.mark.parametrize('kind', [
+    'RelativeJointPositionAction', 'JointPositionToLimitsAction', 'BinaryJointPositionAction'])
+def test_actions_that_are_no_offset_and_scale(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """What the files state of them is not taken for the command; it is asked for."""
+    foreign = write_network(tmp_path / 'policy.onnx', 3 + 3 + 3 + 6 + 2, 2)
+    env = write(tmp_path, {}, 'env.yaml')
+    env.write_text(ENV.replace('JointPositionAction', kind).replace(
+        'use_default_offset: true', 'use_zero_offset: true'))
+    action = {
+        **descriptors()['actions'][0], 'shape': [2], 'joint_names': JOINTS[:2], 'offset': 0.0,
+        'scale': 0.25, 'full_path': f'isaaclab.envs.mdp.actions.joint_actions.{kind}'}
+    for file in (env, write(tmp_path, descriptors(actions=[action], observations={
+            'policy': [term('x', 17)]}))):
+        found, text = draft(tmp_path, monkeypatch, foreign, file)
+        [field] = found['outputs']['actions']['fields']
+        assert (field['scale'], field['offset']) == ('FILL_IN', 'FILL_IN')
+        assert f'the file states 0.25, but a {kind} is not offset + scale * number' in text
+        (tmp_path / 'policy.adopt.yaml').unlink()
+
+
+def test_the_clip_of_an_action_is_shown(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It bounds the command in the training."""
+    foreign = write_network(tmp_path / 'policy.onnx', 3 + 3 + 3 + 6 + 2, 2)
+    path = tmp_path / 'env.yaml'
+    path.write_text(ENV + '    clip:\n      .*hip: !!python/tuple [-0.5, 0.75]\n')
+    _, text = draft(tmp_path, monkeypatch, foreign, path)
+    assert text.count('the action is clipped in the training: .*hip [-0.5, 0.75]') == 2
+
+
+def test_the_order_of_a_quaternion_is_said(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not that of ROS in each release."""
+    foreign = write_network(tmp_path / 'policy.onnx', 18, 3)
+    turn = term('turn', 4, 'root_quat_w', units='unit')
+    turn['extras']['axes'] = ['W', 'X', 'Y', 'Z']
+    found, _ = draft(tmp_path, monkeypatch, foreign, write(tmp_path, descriptors(
+        observations={'policy': [turn, term('x', 14)]})))
+    assert found['inputs']['obs']['terms'][0]['elements'] == ['W', 'X', 'Y', 'Z']
+    path = tmp_path / 'env.yaml'
+    path.write_text(ENV.replace('projected_gravity', 'root_quat_w'))
+    (tmp_path / 'policy.adopt.yaml').unlink()
+    _, text = draft(tmp_path, monkeypatch, foreign, path)
+    assert 'size: 4  # w, x, y, z up to Isaac Lab 2; x, y, z, w from 3 on' in text
+
+
 def bundle(folder: Path, **pipeline: Any) -> Path:
     """Write a bundle of LEAPP with one recurrent model."""
     write_recurrent(folder / 'policy.onnx', 3, 2)
@@ -373,6 +482,19 @@ def test_bundles_that_do_not_fit(
     path.write_text(text.replace(old, new))
     monkeypatch.chdir(tmp_path)
     assert main([str(path)]) == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('models', 'words'), [
+    ({}, 'found the models nothing, expected one'),
+    ({'encoder': {}, 'policy': {}}, 'found the models encoder, policy, expected one')])
+def test_a_bundle_of_another_count_of_models_beside_its_model(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str], models: dict[str, Any],
+        words: str) -> None:
+    """Not the first of them is taken for the one that is given."""
+    path = bundle(tmp_path)
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), 'models': models}))
+    assert main([str(tmp_path / 'policy.onnx'), str(path)]) == 2
     assert words in capsys.readouterr().err
 
 

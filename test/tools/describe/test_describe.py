@@ -182,6 +182,21 @@ def test_names_from_outside_are_no_yaml() -> None:
     assert '\x1b' not in text
 
 
+def test_two_topics_that_are_named_alike_have_fields_of_their_own(tmp_path: Path) -> None:
+    """The names of fields are cut, and no two may be the same."""
+    joints, goal = survey().published
+    arm, = survey().taken
+    text = write_scaffold(survey(
+        published=(joints, replace(joints, topic='joint_state', message=joint_state(NAMES[:1])),
+                   goal, replace(goal, topic='goal')),
+        taken=(arm, replace(arm, topic='arm/commands'))), 'my_arm')
+    robot = load(re.sub(r'source: FILL_IN', 'source: joint_states', text).replace(
+        'FILL_IN', '5.0'), tmp_path)
+    assert len({entry.name for entry in robot.observation}) == 7
+    assert [entry.action for topic in robot.commands for entry in topic.entries] == [
+        'arm_angles', 'arm_travels', 'arm_2_angles', 'arm_2_travels']
+
+
 @pytest.mark.parametrize('word', ['on', 'no', 'null', 'true', '_12', '_0x1f', '_1_0'])
 def test_topics_whose_names_are_values_in_yaml(word: str) -> None:
     """They stay text."""
@@ -193,6 +208,9 @@ def test_topics_whose_names_are_values_in_yaml(word: str) -> None:
     assert found['observation'][0]['source'] == name
     assert list(found['commands']) == [name]
     assert found['commands'][name]['fields'][0]['action'] == name
+    camera = replace(heard, topic=f'{word}/image_raw', type='sensor_msgs/msg/Image')
+    found = yaml.safe_load(write_scaffold(survey(published=(heard, camera)), 'arm'))
+    assert found['images'][0]['name'] == found['images'][0]['source']
 
 
 def test_a_robot_that_is_not_there_is_no_description() -> None:
@@ -210,6 +228,13 @@ def test_a_robot_that_is_not_there_is_no_description() -> None:
     ('/cmd_vel', 'geometry_msgs/msg/Twist', ['/dfp_policy'], [], ''),
     ('/tool_velocity', 'geometry_msgs/msg/TwistStamped', ['/driver'], [], SOURCE),
     ('/joint_states', 'sensor_msgs/msg/JointState', ['/driver'], ['/dfp_recorder'], SOURCE),
+    ('/dfp_policy/statistics', 'std_msgs/msg/Float64MultiArray', ['/dfp_policy'], ['/dfp_view'],
+     ''),
+    ('/dfp_policy/statistics', 'std_msgs/msg/Float64MultiArray', [], ['/left/dfp_view'], ''),
+    ('/currents', 'std_msgs/msg/Float64MultiArray', ['/driver'], ['/evaluate_on_robot'], SOURCE),
+    ('/currents', 'std_msgs/msg/Float64MultiArray', ['/driver'], ['/rosbag2_recorder'], SOURCE),
+    ('/tool_twist', 'geometry_msgs/msg/TwistStamped', ['/driver'], ['/rviz'], SOURCE),
+    ('/cmd_vel', 'geometry_msgs/msg/Twist', [], ['/rosbag2_recorder', '/base'], COMMAND),
     ('/rosout', 'rcl_interfaces/msg/Log', ['/driver'], [], ''),
     ('/camera/image', 'sensor_msgs/msg/Image', ['/camera'], [], SOURCE),
     ('/camera/image', 'sensor_msgs/msg/Image', [], ['/viewer'], ''),
@@ -372,6 +397,43 @@ def test_the_kind_is_read_from_the_name_of_a_topic(topic: str, kind: str) -> Non
         (kind, {'velocity': 'ramp', 'position': 'hold'}[kind]) if kind else (MARK, MARK))
 
 
+def commanded(kind: str, topic: str, interface: str) -> dict[str, Any]:
+    """Describe a command topic of two joints that the URDF has."""
+    found = yaml.safe_load(write_scaffold(survey(taken=(TakenTopic(
+        topic, kind, ('/x',), joints=NAMES[:2], interface=interface),)), 'robot'))
+    command: dict[str, Any] = next(iter(found['commands'].values()))
+    return command
+
+
+@pytest.mark.parametrize('interface', ['effort', 'acceleration', 'other', ''])
+def test_limits_of_the_urdf_are_no_limits_of_an_unknown_number(interface: str) -> None:
+    """Its rad/s are no N m."""
+    [field] = commanded('std_msgs/msg/Float64MultiArray', 'arm/commands', interface)['fields']
+    assert field['unit'] == MARK
+    assert field['limits']['velocity'] == MARK
+    assert field['limits'].get('position', {}) in ({}, {'low': MARK, 'high': MARK})
+    assert ('measured' in field) is (interface == '')
+
+
+def test_a_trajectory_has_positions_whatever_its_controller_commands() -> None:
+    """A trajectory controller with a velocity interface takes positions, too."""
+    for interface in ('velocity', 'effort', 'position', ''):
+        command = commanded(
+            'trajectory_msgs/msg/JointTrajectory', 'arm/joint_trajectory', interface)
+        assert (command['kind'], command['stop']) == ('position', 'hold')
+        [field] = command['fields']
+        assert (field['unit'], field['path']) == ('rad', 'points.positions')
+        assert field['limits']['position'] == {'low': [-2.0, -1.0], 'high': [2.0, 1.0]}
+
+
+def test_a_joint_state_of_velocities_is_read_from_its_velocities() -> None:
+    """They are no positions."""
+    [field] = commanded('sensor_msgs/msg/JointState', 'arm/velocity_command', '')['fields']
+    assert (field['unit'], field['path']) == ('rad/s', 'velocity')
+    [field] = commanded('sensor_msgs/msg/JointState', 'arm/position_command', '')['fields']
+    assert (field['unit'], field['path']) == ('rad', 'position')
+
+
 def test_nodes_that_do_not_answer_take_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hundreds of command topics of a node without parameter services, and of many such nodes."""
     rclpy = pytest.importorskip('rclpy')
@@ -404,6 +466,33 @@ def test_nodes_that_do_not_answer_take_bounded_time(monkeypatch: pytest.MonkeyPa
         robot.close()
         node.destroy_node()
         rclpy.shutdown(context=context)
+
+
+def test_a_controller_that_stops_answering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it has said counts, and the rest is unknown."""
+    pytest.importorskip('rclpy')
+    from rcl_interfaces.msg import ParameterType, ParameterValue
+    from rcl_interfaces.srv import GetParameters
+
+    from dfp_ros.tools.describe import listener
+
+    def answer(request: GetParameters.Request) -> Any:
+        value = ParameterValue(
+            type=ParameterType.PARAMETER_STRING_ARRAY, string_array_value=NAMES)
+        return SimpleNamespace(
+            done=lambda: request.names == ['joints'],
+            result=lambda: GetParameters.Response(values=[value]))
+
+    client = SimpleNamespace(
+        service_is_ready=lambda: True, call_async=answer, remove_pending_request=lambda _: None)
+    monkeypatch.setattr(listener, '_ANSWER', 0.01)
+    asker = SimpleNamespace(
+        _mute=set(), _executor=SimpleNamespace(spin_once=lambda seconds: None),
+        _node=SimpleNamespace(
+            create_client=lambda *_, **__: client, destroy_client=lambda _: None))
+    asker._call = lambda each: listener.RobotListener._call(asker, each)
+    taken = TakenTopic('arm/commands', 'std_msgs/msg/Float64MultiArray', ('/arm',))
+    assert listener.RobotListener._ask(asker, taken, math.inf) == replace(taken, joints=NAMES)
 
 
 def test_a_standard_output_that_cannot_be_written() -> None:

@@ -24,6 +24,7 @@ import time
 import pytest
 
 from dfp_ros.tools.recording.escape_sequences import EscapeSequences
+from dfp_ros.tools.recording.operator_keys import OperatorKeys
 
 # What terminals send for keys that are no letters.
 SPECIAL = {
@@ -90,3 +91,17 @@ def test_special_keys_in_a_terminal() -> None:
         os.kill(child, 9)
         os.waitpid(child, 0)
         os.close(terminal)
+
+
+def test_a_terminal_that_vanishes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that breaks is the end of the keys, and no error."""
+    master, slave = os.openpty()
+    with open(slave, encoding='utf-8') as terminal:
+        monkeypatch.setattr(sys, 'stdin', terminal)
+        with OperatorKeys() as keys:
+            os.write(master, b'w')
+            assert select.select([slave], [], [], 30)[0]
+            assert keys.all_pressed() == 'w'
+            os.close(master)
+            assert keys.all_pressed() == ''
+            assert keys.is_at_end

@@ -38,21 +38,26 @@ import numpy as np
 from rclpy.duration import Duration
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.serialization import deserialize_message
+from rclpy.serialization import deserialize_message, serialize_message
 from rosbags.highlevel import AnyReader
+from rosbags.interfaces import QosDurability, QosReliability
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState, Joy
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from dfp_ros.core.description.robot import load_robot_description
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.tools.bags.checked_writer import CheckedWriter
 from dfp_ros.tools.bags.reader import RecordingError
 from dfp_ros.tools.recording.bag_writer import _is_full, BagError, BagWriter
 from dfp_ros.tools.recording.message_definitions import find_definitions
 from dfp_ros.tools.recording.operator_marks import Presses
+from dfp_ros.tools.recording.reception import Reception
+from dfp_ros.tools.recording.recorded_topics import recorded_topics
 from dfp_ros.tools.recording.recorder import main, RecorderNode
 from dfp_ros.tools.replay.recorded_bag import RecordedBag
+from testing import ROOT
 from testing.fixtures.bags import demonstration, STORE, TYPES
 from testing.fixtures.robot_samples import rest_messages
 from testing.processes.ros_processes import in_domain, NodeProcess, Peer, status_of
@@ -332,6 +337,27 @@ def test_a_simulation_that_ends_with_the_last_episode(tmp_path: Path) -> None:
     assert contents(tmp_path / 'bag')['/episode_marks']
 
 
+def test_messages_before_time_begins(tmp_path: Path) -> None:
+    """A simulated clock is 0 until it is heard; they are not from long before."""
+    hour = 3600 * 10**9
+    for name, times, expected in (
+            ('first', (0, 0, hour, hour + 1), [hour, hour, hour, hour + 1]),
+            ('paused', (0, 0), [0, 0])):
+        bag = BagWriter(
+            tmp_path / name, 'mcap', [('/a', 'std_msgs/msg/String')],
+            find_definitions(['std_msgs/msg/String']), 10, 0)
+        reception = Reception(bag)
+        for now in times:
+            assert reception.take(0, now, serialize_message(String(data='x'))) == 0.0
+        reception.end()
+        bag.close()
+        with AnyReader([tmp_path / name]) as reader:
+            assert [time for _, time, _ in reader.messages()] == expected
+    assert reception.take(0, hour, b'') == 0.0
+    assert reception.take(0, hour - 5 * 10**8, b'') == 0.0
+    assert reception.take(0, hour - 2 * 10**9, b'') == pytest.approx(2.0)
+
+
 def writer(path: Path, **options: Any) -> BagWriter:
     """Begin a bag with the topics of the tests."""
     return BagWriter(path, options.pop('storage', 'mcap'), list(TYPES.items()),
@@ -529,6 +555,60 @@ def test_a_bag_that_cannot_be_begun_leaves_no_folder(
     write(bag, 1)
     bag.discard()
     assert contents(tmp_path / 'bag'), 'what was received is kept'
+
+
+def test_two_names_of_one_topic_are_recorded_once(tmp_path: Path) -> None:
+    """A bag has a topic once; of two sources that share one, the demands of both count."""
+    text = (ROOT / 'config' / 'ur5e_cube.yaml').read_text()
+    old = '\nobservation:\n'
+    assert old in text
+    path = tmp_path / 'robot.yaml'
+    path.write_text(text.replace(old, (
+        '\n  again: {topic: /joint_states, type: sensor_msgs/msg/JointState, '
+        'qos: {durability: transient_local}}\n'
+        '  marked: {topic: moved, type: std_msgs/msg/Float64, max_age: 1.0}\n' + old + (
+            '  - {name: again, unit: rad, source: again, path: position, '
+            'joints: [shoulder_pan_joint]}\n'
+            "  - {name: marked, unit: '1', source: marked, path: data}\n")), 1))
+    robot = load_robot_description(path)
+    topics = recorded_topics(
+        robot, 'left/dfp_policy', lambda name: '/left/' + name if name[0] != '/' else name)
+    assert len({topic.name for topic in topics}) == len(topics)
+    joints, = [topic for topic in recorded_topics(
+        robot, 'dfp_policy', lambda name: '/' + name.lstrip('/')) if 'joint_states' in topic.name
+        and 'teleop' not in topic.name]
+    assert (joints.name, joints.is_latched) == ('/joint_states', True)
+    assert (topics[-1].name, topics[-1].is_expected) == ('/left/episode_marks', False)
+    assert [topic.name for topic in topics if topic.is_latched] == [
+        '/joint_states', '/left/left/dfp_policy/policy']
+    BagWriter(
+        tmp_path / 'bag', 'mcap', [(topic.name, topic.type) for topic in topics],
+        find_definitions(topic.type for topic in topics), 10, 0).close()
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_latched_topics_are_latched_when_they_are_played(tmp_path: Path, storage: str) -> None:
+    """``ros2 bag play`` offers what the bag says; else, listeners of /tf_static have nothing."""
+    topics = [(name, 'std_msgs/msg/String') for name in ('/tf', '/tf_static')]
+    BagWriter(
+        tmp_path / 'bag', storage, topics, find_definitions({kind for _, kind in topics}), 10, 0,
+        latched={1}).close()
+    with AnyReader([tmp_path / 'bag']) as reader:
+        offered = {
+            each.topic: [
+                (qos.durability, qos.reliability) for qos in each.ext.offered_qos_profiles]
+            for each in reader.connections}
+    assert offered == {
+        '/tf': [], '/tf_static': [(QosDurability.TRANSIENT_LOCAL, QosReliability.RELIABLE)]}
+
+
+def test_a_topic_that_is_given_twice_leaves_no_folder(tmp_path: Path) -> None:
+    """It would be in the way of the next recording."""
+    with pytest.raises(BagError, match='can only be added once'):
+        BagWriter(
+            tmp_path / 'bag', 'mcap', [('/a', 'std_msgs/msg/String')] * 2,
+            find_definitions(['std_msgs/msg/String']), 10, 0)
+    assert not (tmp_path / 'bag').exists()
 
 
 def test_keys_mark_episodes(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from testing.policies.small_policy import write_policy
 
 pytest.importorskip('rclpy')
 
+from geometry_msgs.msg import TwistStamped
 from rclpy.duration import Duration
 from sensor_msgs.msg import Joy
 from std_msgs.msg import Float64MultiArray
@@ -151,6 +152,22 @@ def test_what_keys_cannot_give(peer: Peer) -> None:
             meaning(taken_over(), 'joint_positions', VELOCITY), 'grip', INCREMENT))
     with pytest.raises(DescriptionError, match='has no section takeover'):
         find_controls(replace(taken_over(), takeover=None))
+
+
+@pytest.mark.parametrize('wanted', [VELOCITY, INCREMENT])
+def test_the_range_of_a_position_is_no_speed(wanted: str) -> None:
+    """A fifth of 3.14 rad a second would be more than the joint's limit of 0.5 rad/s."""
+    robot = meaning(with_pad(), 'joint_positions', wanted)
+    size = 3
+    ranged = replace(robot, commands=tuple(
+        replace(topic, entries=tuple(
+            replace(entry, limit=(3.14,) * size, limits=replace(
+                entry.limits, velocity=(0.5,) * size))
+            if entry.action == 'joint_positions' else entry for entry in topic.entries))
+        for topic in robot.commands))
+    found = {control.name: control.full for control in find_controls(ranged, rate=20.0)}
+    expected = 0.1 if wanted == VELOCITY else 0.1 / 20.0
+    assert found['joint_positions[0]'] == pytest.approx(expected)
 
 
 def test_keys_that_are_held() -> None:
@@ -392,3 +409,39 @@ def test_an_endless_input_ends_when_asked() -> None:
         source.stdout.close()
         keyboard.wait_until_it_reads('you command')
         assert keyboard.stop(signal.SIGTERM, 60) == 0, keyboard.output
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_motion(number: signal.Signals) -> None:
+    """The last message counts for its maximum age, and the robot would go on for as long."""
+    domain = free_domain()
+    with Peer(domain) as peer, subprocess.Popen(
+            ['yes', 'w'], stdout=subprocess.PIPE) as source, NodeProcess(
+                'dfp_ros.tools.teleop.keyboard', domain, '--ros-args',
+                '-p', 'robot:=ur5e_cube', stdin=source.stdout) as keyboard:
+        assert source.stdout is not None
+        source.stdout.close()
+        heard = peer.collect(TwistStamped, 'teleop/twist', 100)
+        peer.wait_for(lambda: heard and heard[-1].twist.linear.x == 0.3)
+        assert keyboard.stop(number, 60) == 0, keyboard.output
+        peer.wait_for(lambda: heard[-1].twist.linear.x == 0.0)
+
+
+def test_letting_go_of_the_button_ends_the_motion() -> None:
+    """At once, although the dead-man of this robot is let go by silence."""
+    domain = free_domain()
+    with Peer(domain) as peer, NodeProcess(
+            'dfp_ros.tools.teleop.joystick', domain, '--ros-args',
+            '-p', 'robot:=ur5e_cube') as joystick:
+        heard = peer.collect(TwistStamped, 'teleop/twist', 100)
+        publisher = peer.node.create_publisher(Joy, 'joy', 5)
+        message = Joy(axes=[0.0, -1.0, 0.0, 0.0, 0.0], buttons=[0, 0, 0, 0, 1])
+        peer.node.create_timer(0.02, lambda: publisher.publish(message))
+        peer.wait_for(lambda: heard and heard[-1].twist.linear.x == -0.3)
+        message.buttons = [0] * 5
+        peer.wait_for(lambda: heard[-1].twist.linear.x == 0.0)
+        count = len(heard)
+        joystick.wait_until_it_reads('given back')
+        assert joystick.stop() == 0, joystick.output
+        # It is not taken over once more for the end.
+        assert len(heard) == count

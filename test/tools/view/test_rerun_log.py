@@ -180,6 +180,59 @@ def test_absurd_messages_are_left_out(tmp_path: Path) -> None:
     assert len(found['/policy/running TextDocument:text']) == 1
 
 
+def taken(path: Path, *messages: tuple[str, Shown, Any, int]) -> dict[str, Any]:
+    """Translate messages, with their topics, kinds and times, and read the result back."""
+    rerun = pytest.importorskip('rerun', reason='rerun-sdk is not installed (`make view-env`)')
+    from dfp_ros.tools.view.rerun_log import RerunLog
+    stream = rerun.RecordingStream('test')
+    stream.save(str(path))
+    log = RerunLog(stream)
+    for each in messages:
+        log.take(*each)
+    log.flush()
+    stream.flush()
+    stream.disconnect()
+    return read_back(path)
+
+
+def test_joints_of_two_publishers_are_not_mixed_up(tmp_path: Path) -> None:
+    """An arm and its gripper may share a topic, and a driver may change the order."""
+    def state(**joints: float) -> Any:
+        return SimpleNamespace(
+            name=list(joints), position=list(joints.values()), velocity=[])
+
+    found = taken(tmp_path / 'x.rrd', *(
+        ('/joint_states', Shown.JOINTS, each, 10**9 + i) for i, each in enumerate((
+            state(a=1.0, b=2.0), state(finger=9.0), state(b=2.5, a=1.5), state(finger=9.5)))))
+    entity = '/robot/position/joint_states'
+    assert [names for _, names in found[f'{entity} SeriesLines:names']] == [['a', 'b']]
+    assert [names for _, names in found[f'{entity}/2 SeriesLines:names']] == [['finger']]
+    assert found[f'{entity} Scalars:scalars'] == [
+        (10**9, [1.0, 2.0]), (10**9 + 2, [1.5, 2.5])]
+    assert found[f'{entity}/2 Scalars:scalars'] == [(10**9 + 1, [9.0]), (10**9 + 3, [9.5])]
+
+
+def test_a_clock_that_is_set_back_hides_nothing(tmp_path: Path) -> None:
+    """Poses, pictures and statistics go on."""
+    def pose(x: float) -> Any:
+        return SimpleNamespace(pose=SimpleNamespace(
+            position=SimpleNamespace(x=x, y=0.0, z=0.0),
+            orientation=SimpleNamespace(x=0.0, y=0.0, z=0.0, w=1.0)))
+
+    picture = SimpleNamespace(encoding='mono8', width=2, height=1, step=2, data=b'12')
+    statistics = bags.array([1.0, 1.0], [('ticks', 1), ('state', 1)])
+    later, earlier = 7200 * 10**9, 3600 * 10**9
+    found = taken(
+        tmp_path / 'x.rrd', ('/p', Shown.POSE, pose(1.0), later),
+        ('/c', Shown.IMAGE, picture, later),
+        ('/d', Shown.DECISION, bags.array([1.0, 1.0], [('state', 1), ('reason', 1)]), later),
+        ('/p', Shown.POSE, pose(2.0), earlier), ('/c', Shown.IMAGE, picture, earlier),
+        ('/s', Shown.STATISTICS, statistics, earlier))
+    assert [time for time, _ in found['/world/p Transform3D:translation']] == [earlier, later]
+    assert [time for time, _ in found['/camera/c Image:buffer']] == [earlier, later]
+    assert [time for time, _ in found['/loop/state Scalars:scalars']] == [earlier, later]
+
+
 def test_numbers_are_passed_on_together() -> None:
     """In order, with missing values in place, unless all are missing; sizes may change."""
     calls: list[tuple[tuple[str, ...], list[int], list[list[float]]]] = []
@@ -232,6 +285,14 @@ def test_bad_arguments_are_refused(
         status = int(str(refused.code))
     assert status == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_viewer_that_is_not_there_is_named(
+        bag: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The address is right, and nobody listens."""
+    pytest.importorskip('rerun', reason='rerun-sdk is not installed (`make view-env`)')
+    assert main(['--bag', str(bag), '--connect', 'rerun+http://127.0.0.1:9/proxy']) == 2
+    assert 'view: not everything reached Rerun: gRPC' in capsys.readouterr().err
 
 
 def test_without_a_display_it_names_the_way_out(

@@ -96,6 +96,30 @@ def test_marks_count_episodes() -> None:
     assert other.results == []
 
 
+def test_an_end_without_a_start_ends_no_episode() -> None:
+    """As the recorder counts: a key that is pressed twice is no second success."""
+    situation = Situation('/x')
+    for time, mark in enumerate(('failure', 'start', 'success', 'success', 'failure')):
+        situation.take_mark(mark, float(time))
+    assert situation.results == [True]
+
+
+def test_words_are_for_the_state_that_they_describe() -> None:
+    """Diagnostics come once a second, and rows ten times."""
+    situation = Situation('/dfp_policy')
+    held = statistics(State.HOLD, Reason.STALE)
+    situation.take_diagnostics(diagnostics('/dfp_policy', state='running', reason='none'))
+    situation.take_statistics(held, 0.0)
+    assert situation.explanation == ''
+    situation.take_diagnostics(diagnostics('/dfp_policy', state='hold', reason='stale jump'))
+    assert situation.explanation == 'because'
+    situation.take_statistics(statistics(State.HOLD, Reason.INFERENCE_FAILED), 1.0)
+    assert situation.explanation == ''
+    situation.take_diagnostics(diagnostics(
+        '/dfp_policy', state='hold', reason='inference_failed'))
+    assert situation.explanation == 'because'
+
+
 @pytest.mark.parametrize('message', [
     array([]), array([1.0]), array([1.0], [('ticks', 2)]), array([1.0, 2.0], [('ticks', 1)]),
     array([1.0], [('other', 1)]), array([1.0] * 2001, [('ticks', 1)] * 2001)])
@@ -138,3 +162,15 @@ def test_a_layout_may_change() -> None:
     assert second is not None
     assert list(first) == ['a']
     assert second['c'].tolist() == [2.0]
+
+
+@pytest.mark.parametrize(('node', 'marks'), [
+    ('/dfp_policy', '/episode_marks'), ('/left/dfp_policy', '/left/episode_marks')])
+def test_marks_are_those_of_the_namespace_of_the_node(node: str, marks: str) -> None:
+    """Those of another robot are not its episodes."""
+    pytest.importorskip('rclpy')
+    from dfp_ros.tools.view.node_topics import NodeTopics
+    topics: list[str] = []
+    NodeTopics(SimpleNamespace(
+        create_subscription=lambda kind, topic, *_: topics.append(topic)), Situation(node))
+    assert topics == [f'{node}/statistics', '/diagnostics', marks]

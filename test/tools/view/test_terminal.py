@@ -113,6 +113,34 @@ def test_a_fault_is_shown_with_its_names(situation: Situation) -> None:
     assert 'waiting for /other' in show(Situation('/other'))
 
 
+def test_a_person_did_not_ask_for_what_the_policy_did(situation: Situation) -> None:
+    """The rows have the policy's request, whoever commands."""
+    situation.take_statistics(statistics(State.RUNNING, Reason.PERSON), 0.0)
+    found = show(situation)
+    assert 'commanded by person' in found
+    assert 'policy asked 0.200' in found
+    assert ' policy asked' not in show(Situation('/dfp_policy'))
+
+
+def test_a_narrow_terminal_shows_the_newest_and_whole_bars(situation: Situation) -> None:
+    """A curve loses its oldest values, and a long name its end."""
+    for period in range(40):
+        situation.take_statistics(statistics(period=1.0 + 9.0 * (period == 39)), 0.0)
+    situation.sent = {'left_arm_joint_position_targets': situation.sent['velocity']}
+    situation.command = {name: 2 * sent for name, sent in situation.sent.items()}
+    situation.largest = {name: abs(sent) for name, sent in situation.sent.items()}
+    for width in (60, 80):
+        lines = show(situation, width=width).splitlines()
+        period, = (line for line in lines if 'period' in line)
+        assert '…' not in period
+        assert period.split('of 50 ms')[0].rstrip()[-1] == '▂'
+        assert '10.00 ms' in period
+        bar, = (line for line in lines if 'left_arm' in line)
+        assert f'│{"█" * 10} ' in bar
+        assert 'asked 0.200' in bar
+    assert all(show(situation, width=width) for width in (1, 5, 20))
+
+
 def test_missing_numbers_are_no_fault(situation: Situation) -> None:
     """Before the first decision everything is NaN; a wide robot does not fill the screen."""
     empty = Situation('/dfp_policy')
