@@ -73,7 +73,7 @@ class Operator:
             return
         self.end('the episode was started again')
         self._is_within_episode, self._has_helped = True, False
-        self._began = self._moved = math.nan
+        self._began = self._moved = self._seen = math.nan
         self._best = math.inf
         self._lifts = False
         self._patience = self._random.uniform(*self._temper.patience)
@@ -94,6 +94,10 @@ class Operator:
         if not self._is_within_episode:
             return None
         left = remaining(scene, self._goal)
+        if (back := self._seen - scene.time) > 0:
+            # A clock was set back; what was seen is as long ago as before.
+            self._began, self._moved = self._began - back, self._moved - back
+        self._seen = scene.time
         if math.isnan(self._began):
             self._began = scene.time
         if left < self._best - _PROGRESS:

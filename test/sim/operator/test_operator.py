@@ -101,6 +101,15 @@ def test_late_it_keeps_the_robot(operator: Operator) -> None:
     assert look(operator, 5.0) is None
 
 
+def test_a_clock_that_is_set_back(operator: Operator) -> None:
+    """It waits for as long as it would have, and not until the clock has caught up."""
+    assert watch(operator, 100.5, since=100.0) is None
+    assert watch(operator, 60.0, since=40.0) == pytest.approx(40.56, abs=0.05)
+    operator.end('the episode has ended')
+    operator.begin()
+    assert watch(operator, 30.0, since=10.0) == pytest.approx(11.04, abs=0.05)
+
+
 def test_a_mark_that_is_sent_again_begins_no_other_episode() -> None:
     """As a robot does whose learner is late; the patience of the next one is that of the seed."""
     once, again = (Operator(GOAL, 5, Temper((0.5, 1.5), 100.0)) for _ in range(2))
