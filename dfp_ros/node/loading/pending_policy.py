@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 import contextlib
 from dataclasses import dataclass
+import math
 
 import numpy as np
 
@@ -36,6 +37,7 @@ from dfp_ros.core.settings.node import Settings
 from dfp_ros.core.settings.without_effect import without_effect
 from dfp_ros.core.text.errors import explain, nearest
 from dfp_ros.core.text.numbers import shown
+from dfp_ros.core.text.printable import listed
 from dfp_ros.node.loading.control_loop import ControlLoop, make_control_loop, make_writers
 from dfp_ros.node.realtime.thread_scheduling import SCHEDULING
 from dfp_ros.resources import find_shared, make_trust
@@ -231,13 +233,25 @@ def describe_concerns(loop: ControlLoop) -> Iterator[str]:
             f'machine, has none; it runs on {providers}')
     if unslowed := describe_unslowed(loop.settings, loop.robot):
         yield unslowed
-    yield from unused_settings(loop)
+    yield from doubtful_settings(loop)
 
 
-def unused_settings(loop: ControlLoop) -> tuple[str, ...]:
-    """Describe settings that were set and have no effect beside the others."""
-    return without_effect(
-        loop.settings, loop.settings.candidates or loop.policy.spec.candidates)
+def doubtful_settings(loop: ControlLoop) -> tuple[str, ...]:
+    """Describe settings that have no effect beside the others, or change what the policy sees."""
+    return (
+        *without_effect(loop.settings, loop.settings.candidates or loop.policy.spec.candidates),
+        *_describe_histories(loop))
+
+
+def _describe_histories(loop: ControlLoop) -> Iterator[str]:
+    """Describe histories whose ticks are nearer or farther than those of the training data."""
+    period = loop.policy.spec.period
+    names = [entry.name for entry in loop.robot.observation if entry.history > 1]
+    if names and not math.isclose(loop.tick * 1e-9, period, rel_tol=1e-3):
+        yield (
+            f'parameter rate: the ticks of the history of {listed(names)} are '
+            f'{shown(loop.tick * 1e-9)} s apart, and were {shown(period)} s apart in training: '
+            'the policy sees another motion than the one that there is; set it to 0')
 
 
 def longest_latency(loop: ControlLoop) -> float:

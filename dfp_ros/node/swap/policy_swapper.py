@@ -33,11 +33,11 @@ from dfp_ros.node.commanding.watchdog import overdue_limit
 from dfp_ros.node.files.node_files import NodeFiles
 from dfp_ros.node.loading.control_loop import ControlLoop, remake_control_loop
 from dfp_ros.node.loading.pending_policy import (
+    doubtful_settings,
     load_control_loop,
     PendingPolicy,
     require_latency,
     signed,
-    unused_settings,
 )
 from dfp_ros.node.loop.ticker import Ticker
 from dfp_ros.node.parameters.parameters import read_settings, read_values, require_changeable
@@ -247,8 +247,8 @@ class PolicySwapper:
                 f'policy {loop.policy.spec.name!r} ({printable(loop.policy.path, TEXT)}, sha256 '
                 f'{loop.policy.sha256[:12]}{signed(loop)}) takes over')
         if loop.settings != old.settings:
-            known = unused_settings(old)
-            for text in unused_settings(loop):
+            known = doubtful_settings(old)
+            for text in doubtful_settings(loop):
                 if text not in known:
                     self._node.get_logger().warning(text)
         del old

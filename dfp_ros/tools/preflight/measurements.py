@@ -214,7 +214,8 @@ class Figures:
     :param hung: Duration in s of a tick that did not end, which ended the measurement; 0 for none.
     :param people: Topics of a person who may take over.
     :param signer: Who has signed the policy file; empty if no signature was required.
-    :param unused: Settings that are set and have no effect beside the others, with the remedy.
+    :param unused: Settings that are set and have no effect beside the others, or change what the
+        policy sees, with the remedy.
     """
 
     period: float

@@ -45,10 +45,10 @@ from dfp_ros.node.commanding.command_publishers import CommandPublishers, requir
 from dfp_ros.node.files.node_files import NodeFiles
 from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.node.loading.pending_policy import (
+    doubtful_settings,
     load_control_loop,
     PendingPolicy,
     require_latency,
-    unused_settings,
 )
 from dfp_ros.node.loop.source_subscriptions import SourceSubscriptions
 from dfp_ros.node.monitors.clock_monitor import ClockMonitor
@@ -192,7 +192,7 @@ class PreflightNode(Node):
             find_commands(self, self._loop.robot), self._realtime.refused,
             self._loop.settings.realtime.required, hung,
             find_people(self, self._loop.robot, self._subscriptions_made),
-            self._loop.policy.file.signer, unused_settings(self._loop))
+            self._loop.policy.file.signer, doubtful_settings(self._loop))
 
     def close(self) -> None:
         """Destroy everything."""

@@ -38,6 +38,7 @@ from dfp_ros.core.settings.fallback import FallbackSettings
 from dfp_ros.core.settings.node import describe, make_settings, Settings
 from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.node.loading.pending_policy import (
+    doubtful_settings,
     load_control_loop,
     load_posture,
     PendingPolicy,
@@ -100,6 +101,21 @@ def test_faults_that_only_a_trial_run_finds(tmp_path: Path) -> None:
     validate(wanted, ROBOT, read_policy_file(wanted.policy))
     with pytest.raises(PolicyError, match='cannot load it'):
         load_control_loop(PendingPolicy(wanted), ROBOT)
+
+
+def test_a_history_at_another_rate_is_reported(loop: ControlLoop) -> None:
+    """Its ticks are nearer than in training, so that everything seems to move more slowly."""
+    first, *others = ROBOT.observation
+    robot = replace(ROBOT, observation=(replace(first, history=3), *others))
+    assert not doubtful_settings(replace(loop, robot=robot))
+    assert not doubtful_settings(replace(loop, tick=loop.tick // 2))
+    # 60 Hz, of a policy that has rounded its period.
+    assert not doubtful_settings(replace(loop, robot=robot, tick=loop.tick + 1000))
+    [text] = doubtful_settings(replace(loop, robot=robot, tick=loop.tick // 2))
+    assert text == (
+        'parameter rate: the ticks of the history of joint_positions are 0.025 s apart, and were '
+        '0.05 s apart in training: the policy sees another motion than the one that there is; set '
+        'it to 0')
 
 
 def test_latency_has_to_fit_the_tick(loop: ControlLoop) -> None:
