@@ -122,9 +122,11 @@ class CommandEntry:
         return max(1, len(self.components), len(self.indices), len(self.joints))
 
     @property
-    def places(self) -> tuple[Place, ...]:
-        """Parts of the message field that it gives: indices, components, joints, or all of it."""
-        return self.indices or self.components or self.joints or ('',)
+    def places(self) -> Mapping[str, tuple[Place, ...]]:
+        """Message fields that it gives, with indices or joints of each; ``''`` for all of it."""
+        members = 'xyzw' if self.rotation else self.components
+        return {f'{self.path}.{name}': ('',) for name in members} or {
+            self.path: self.indices or self.joints or ('',)}
 
     @property
     def urdf_joints(self) -> tuple[str, ...]:
@@ -218,10 +220,11 @@ def read_command(
     for item in keys['fields'].items():
         own, own_kind = _read_stop(item.entries(), stop, kind)
         entries.append(entry := _read_entry(item, own, sources))
-        others = taken.setdefault(entry.path, set())
-        if fault := place_fault(entry.path, entry.places, others):
-            raise item.error(fault)
-        others.update(entry.places)
+        for path, places in entry.places.items():
+            others = taken.setdefault(path, set())
+            if fault := place_fault(path, places, others):
+                raise item.error(fault)
+            others.update(places)
         evidence = _kind_evidence(entry, topic, message, own_kind)
         if fault := stop_fault(evidence, own.value, own.kind):
             raise item.error(fault)

@@ -293,3 +293,29 @@ def test_keys_that_would_do_nothing(
     path.write_text(text.replace(*changed))
     with pytest.raises(DescriptionError, match=message):
         load_robot_description(path)
+
+
+@pytest.mark.parametrize(('first', 'second', 'message'), [
+    ('path: pose.position, components: [y, z]', 'path: pose.position.z', 'pose.position.z is'),
+    ('path: pose.position.y', 'path: pose.position, components: [x, y]', 'pose.position.y is'),
+    ('path: pose.orientation, rotation: quaternion_xyzw',
+     'path: pose.orientation, components: [w]', 'pose.orientation.w is')])
+def test_a_number_is_given_once_however_its_path_is_written(
+        tmp_path: Path, first: str, second: str, message: str) -> None:
+    """By components, with dots, or as a rotation."""
+    path, text = tmp_path / 'robot.yaml', (ROOT / 'config' / 'ur5e_cube.yaml').read_text()
+    path.write_text(text[:text.index('\ncommands:')] + f"""
+commands:
+  hand:
+    topic: hand
+    type: geometry_msgs/msg/PoseStamped
+    frame_id: base
+    stop: keep
+    kind: other
+    fields:
+      - {{action: first, unit: '1', {first}}}
+      - {{action: second, unit: '1', {second}}}
+""")
+    with pytest.raises(DescriptionError, match='given a second time') as caught:
+        load_robot_description(path)
+    assert f'.fields[1]: {message}' in str(caught.value)
