@@ -29,7 +29,14 @@ from builtin_interfaces.msg import Duration, Time
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.serialization import deserialize_message, serialize_message
 
-from dfp_ros.core.description.commands import CHUNK, CommandEntry, CommandTopic, Stop, TRAJECTORY
+from dfp_ros.core.description.commands import (
+    CHUNK,
+    CommandEntry,
+    CommandTopic,
+    POINT,
+    Stop,
+    TRAJECTORY,
+)
 from dfp_ros.core.description.robot import load_robot_description
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.policy.policy_file import read_spec
@@ -198,6 +205,19 @@ def test_a_trajectory_of_the_rest_of_the_chunk() -> None:
     for none in (None, ahead[:0]):
         point, = sent(writer, np.array([0.1, 1.0, 2.0]), 0, none).points
         assert list(point.velocities) == [0, 0, 0]
+
+
+@pytest.mark.parametrize('trajectory', [POINT, CHUNK])
+def test_a_trajectory_whose_velocities_are_commanded_too(trajectory: str) -> None:
+    """Each number goes where the description says, and none is computed."""
+    writer = CommandWriter(topic_of(
+        TRAJECTORY, to('arm', 'points.positions', joints=('a', 'b')),
+        to('speed', 'points.velocities', joints=('b', 'a')), trajectory=trajectory),
+        spec_of(arm=2, speed=2))
+    message = sent(writer, np.array([1.0, 2.0, 3.0, 4.0]), 0)
+    [point] = message.points
+    assert (message.joint_names, list(point.positions), list(point.velocities)) == (
+        ['a', 'b'], [1, 2], [4, 3])
 
 
 @pytest.mark.parametrize(('robot', 'policy'), [
