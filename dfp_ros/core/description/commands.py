@@ -32,7 +32,12 @@ from dfp_ros.core.description.command_places import gap_fault, Place, place_faul
 from dfp_ros.core.description.limit_check import amount_fault
 from dfp_ros.core.description.limits import FieldLimits, read_field_limits, URDF, urdf_range_fault
 from dfp_ros.core.description.message_units import unit_fault
-from dfp_ros.core.description.observation import ObservationEntry, read_observation
+from dfp_ros.core.description.observation import (
+    ObservationEntry,
+    ORDERS,
+    read_observation,
+    rotation_fault,
+)
 from dfp_ros.core.description.sources import Source
 from dfp_ros.core.description.topic_name import read_topic
 from dfp_ros.core.description.yaml_section import Section
@@ -337,6 +342,11 @@ def _read_entry(section: Section, stop: Stop, sources: Mapping[str, Source]) -> 
         raise keys['measured'].error(f'found {measured.size} numbers, the action has {size}')
     if measured is not None:
         _require_same_places(keys['measured'], joints, measured.joints)
+        encoding = rotation or next(
+            (name for name, order in ORDERS.items() if order == components), '')
+        if encoding and (fault := rotation_fault(encoding, measured)):
+            raise keys['measured'].error(
+                f'{fault}: the first command would be another rotation than the robot has')
     entry = CommandEntry(
         action, unit, keys['path'].text(), components, indices, section.where, limit, joints,
         rotation, scale, keys['offset'].numbers(size) if 'offset' in keys else (),

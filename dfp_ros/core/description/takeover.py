@@ -23,10 +23,10 @@ from dfp_ros.core.description.command_kind import KindEvidence, POSITION
 from dfp_ros.core.description.command_kind import VELOCITY as SPEED
 from dfp_ros.core.description.commands import CommandEntry, CommandTopic, Stop
 from dfp_ros.core.description.field_selector import FieldSelector, read_path
-from dfp_ros.core.description.observation import ObservationEntry, read_observation
+from dfp_ros.core.description.observation import ObservationEntry, ORDERS, read_observation
 from dfp_ros.core.description.sources import BEFORE_TICK, read_source, Source, TF
 from dfp_ros.core.description.yaml_section import DescriptionError, Section
-from dfp_ros.core.rotations import COMMAND_ENCODINGS, WXYZ, XYZW
+from dfp_ros.core.rotations import COMMAND_ENCODINGS
 
 #: Meanings of a person's numbers.
 VELOCITY, TARGET, INCREMENT, DISPLACEMENT = 'velocity', 'target', 'increment', 'displacement'
@@ -38,7 +38,6 @@ _PRESSED = 0.5
 # Longest max_age of a person's source in s: for as long a robot moves on if the device is lost.
 _LONGEST = 5.0
 _OWN = ('numbers', 'dead_zone')
-_ORDERS = {XYZW: ('x', 'y', 'z', 'w'), WXYZ: ('w', 'x', 'y', 'z')}
 
 
 @dataclass(frozen=True)
@@ -347,10 +346,8 @@ def _check_rotation(
         section: Section, output: CommandEntry, reading: ObservationEntry,
         numbers: tuple[int, ...]) -> None:
     """Require that a rotation is read in its own encoding, and as a whole."""
-    assert reading.reading is not None, 'a person is no constant'
-    order = _ORDERS.get(output.rotation)
-    fits = reading.reading.components == order and not reading.transform if order else (
-        reading.transform == output.rotation)
+    order = ORDERS.get(output.rotation)
+    fits = reading.components == order if order else reading.transform == output.rotation
     if not fits or numbers != tuple(range(COMMAND_ENCODINGS[output.rotation].size)):
         raise section.error(
             f'{output.action} is a rotation, {output.rotation}; expected '

@@ -319,3 +319,47 @@ commands:
     with pytest.raises(DescriptionError, match='given a second time') as caught:
         load_robot_description(path)
     assert f'.fields[1]: {message}' in str(caught.value)
+
+
+@pytest.mark.parametrize(('rotation', 'measured', 'expected'), [
+    ('quaternion_wxyz', 'components: [w, x, y, z]', ''),
+    ('quaternion_xyzw', 'components: [x, y, z, w]', ''),
+    ('quaternion_xyzw', 'components: [x, y, z, w], relative_to: {source: effector, '
+     'orientation: pose.orientation}', ''),
+    ('axis_angle', 'transform: axis_angle', ''),
+    ('rotation_6d', 'transform: rotation_6d', ''),
+    ('quaternion_wxyz', 'components: [x, y, z, w]', 'components: [w, x, y, z]'),
+    ('quaternion_xyzw', 'components: [w, x, y, z]', 'components: [x, y, z, w]'),
+    ('quaternion_wxyz', 'components: [x, y, z, w], relative_to: {source: effector, '
+     'orientation: pose.orientation}', 'components: [w, x, y, z]'),
+    ('axis_angle', 'transform: projected_gravity', 'transform: axis_angle'),
+    ('axis_angle', 'transform: axis_angle, scale: -1.0', 'without scale and offset'),
+    ('quaternion_xyzw', 'components: [x, y, z, w], offset: [0, 0, 0, 0.1]',
+     'without scale and offset'),
+    ('', 'components: [x, y, z, w]', ''),
+    ('', 'components: [w, x, y, z]', 'components: [x, y, z, w]')])
+def test_a_rotation_is_measured_as_it_is_commanded(
+        tmp_path: Path, rotation: str, measured: str, expected: str) -> None:
+    """Read in another order, the first command would be another rotation than the robot's."""
+    path, text = tmp_path / 'robot.yaml', (ROOT / 'config' / 'ur5e_cube.yaml').read_text()
+    path.write_text(text[:text.index('\ncommands:')] + f"""
+commands:
+  hand:
+    topic: hand
+    type: geometry_msgs/msg/PoseStamped
+    frame_id: base
+    stop: hold
+    fields:
+      - action: turn
+        unit: '1'
+        path: pose.orientation
+        {f'rotation: {rotation}' if rotation else 'components: [x, y, z, w]'}
+        measured: {{source: effector, path: pose.orientation, {measured}}}
+        limits: {{velocity: 1.0}}
+""")
+    if not expected:
+        load_robot_description(path)
+        return
+    with pytest.raises(DescriptionError, match=r'hand.fields\[0\].measured: found ') as caught:
+        load_robot_description(path)
+    assert expected in str(caught.value)

@@ -179,3 +179,10 @@ def test_a_rotation_is_a_whole_target(tmp_path: Path) -> None:
         load('displacement', 'transform: rotation_6d')
     with pytest.raises(DescriptionError, match='expected transform: rotation_6d, and all'):
         load('target', 'components: [w, x, y, z], numbers: [0, 1, 2, 3]')
+    # Relative to a pose, its components are in the order that is given, too.
+    rotation = rotation.replace('rotation: rotation_6d', 'rotation: quaternion_wxyz').replace(
+        'transform: rotation_6d', 'components: [w, x, y, z]')
+    grip = 'relative_to: {source: wand, orientation: pose.orientation}'
+    load('target', f'components: [w, x, y, z], {grip}')
+    with pytest.raises(DescriptionError, match=r'expected components: \[w, x, y, z\], and all'):
+        load('target', f'components: [x, y, z, w], {grip}')
