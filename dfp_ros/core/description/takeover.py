@@ -300,6 +300,13 @@ def _read_entry(
             f'found {reading.size} numbers to read for {len(numbers)} of {action}; '
             + ('numbers says which of them the person commands' if 'numbers' not in keys
                else 'expected as many'))
+    own = output.urdf_joints
+    for joint, number in zip(reading.joints, numbers, strict=False):
+        if joint in own and own.index(joint) != number:
+            raise section.error(
+                f'found the joint {joint!r} for the number {number} of {action}, which is that of '
+                f'the joint {own[number]!r}: a person who moves one would move the other; give '
+                'both lists in one order, or numbers')
     _check_meaning(keys, output, stop, meaning)
     _check_source(section, keys, people, meaning)
     if meaning in (VELOCITY, INCREMENT) and any(

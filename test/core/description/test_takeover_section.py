@@ -127,6 +127,11 @@ OWN = """
 @pytest.mark.parametrize(('topic', 'path', 'joints', 'message'), [
     ('leader/joint_states', '', 'base, shoulder, elbow', ''),
     ('joint_states', ", path: 'velocity[0]'", 'my_base, my_shoulder, my_elbow', ''),
+    ('leader/joint_states', '', 'base, elbow, shoulder',
+     "fields[0]: found the joint 'elbow' for the number 1 of joint_positions, which is that of"),
+    ('leader/joint_states', '', 'elbow, my_shoulder, my_elbow',
+     "fields[0]: found the joint 'elbow' for the number 0 of joint_positions, which is that of "
+     "the joint 'base'"),
     ('joint_states', '', 'my_base, my_shoulder, my_elbow',
      "dead_man: found the topic 'joint_states' without path, which the source 'arm' of the robot"),
     ('/joint_states', ", path: 'velocity[0]'", 'my_base, my_shoulder, elbow',
