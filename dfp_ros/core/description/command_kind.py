@@ -163,6 +163,16 @@ def stop_fault(evidence: KindEvidence, stop: str, stops: str) -> str:
     return _last_fault(evidence, stop, stops, message, unit)
 
 
+def measured_fault(path: str) -> str:
+    """
+    Name what a message field has instead of a position; empty if it may have one.
+
+    :param path: The field that a position is read from, with its component if it has one.
+    """
+    kind = _last(path, _MESSAGE_WORDS)
+    return f'found the message field {path!r}, which is {_MOVING[kind]}' if kind in _MOVING else ''
+
+
 def fixed_fault(evidence: KindEvidence, is_beside: bool) -> str:
     """
     Name the kind of a constant number that no stop ends; empty if it moves nothing.

@@ -25,6 +25,7 @@ from dfp_ros.core.description.command_kind import (
     fixed_fault,
     KindEvidence,
     KINDS,
+    measured_fault,
     stop_fault,
     VELOCITY,
 )
@@ -355,8 +356,23 @@ def _read_entry(section: Section, stop: Stop, sources: Mapping[str, Source]) -> 
         stop if 'stop' in keys else None)
     _check_limits(section, entry, stop)
     if measured is not None:
+        _require_position(keys['measured'], entry, stop)
         _require_same_positions(keys['measured'], entry, measured)
     return entry
+
+
+def _require_position(section: Section, entry: CommandEntry, stop: Stop) -> None:
+    """Require that positions start from one, and that velocities brake by one."""
+    keys = section.entries()
+    if 'scale' in keys or stop is not Stop.HOLD and entry.limits.position is None:
+        return
+    members = [f'.{item.text()}' for item in (
+        keys['components'].items() if 'components' in keys else ())]
+    for path in (f'{keys["path"].text()}{member}' for member in members or ('',)):
+        if fault := measured_fault(path):
+            raise section.error(
+                f'{fault}: the robot would be taken to be where it is not; name the message field '
+                'with its position or, if that is one, give the scale between the two')
 
 
 def _require_same_positions(

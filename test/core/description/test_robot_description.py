@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from dfp_ros.core.description.commands import Stop
 from dfp_ros.core.description.robot import load_robot_description, require_fit
 from dfp_ros.core.description.sources import Reception
 from dfp_ros.core.description.yaml_section import DescriptionError
@@ -363,3 +364,42 @@ commands:
     with pytest.raises(DescriptionError, match=r'hand.fields\[0\].measured: found ') as caught:
         load_robot_description(path)
     assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(('stop', 'unit', 'limits', 'measured', 'message'), [
+    ('hold', 'rad', 'velocity: 1.0', 'path: position', ''),
+    ('hold', 'rad', 'velocity: 1.0', 'path: velocity',
+     "found the message field 'velocity', which is a velocity"),
+    ('hold', 'rad', 'velocity: 1.0', 'path: effort',
+     "found the message field 'effort', which is an effort"),
+    ('hold', 'rad', 'velocity: 1.0', 'path: effort, scale: 1.0', ''),
+    ('ramp', 'rad/s', 'position: {low: -1, high: 1}, acceleration: 1.0', 'path: position', ''),
+    ('ramp', 'rad/s', 'position: {low: -1, high: 1}, acceleration: 1.0', 'path: velocity',
+     "found the message field 'velocity', which is a velocity"),
+    ('ramp', 'rad/s', 'acceleration: 1.0', 'path: velocity', ''),
+    ('keep', '1', '', 'path: effort', '')])
+def test_what_is_measured_is_a_position(
+        tmp_path: Path, stop: str, unit: str, limits: str, measured: str, message: str) -> None:
+    """A robot at rest has the velocity 0, and the first command would be the position 0."""
+    path, text = tmp_path / 'robot.yaml', (ROOT / 'config' / 'ur5e_cube.yaml').read_text()
+    path.write_text(text[:text.index('\ncommands:')] + f"""
+commands:
+  arm:
+    topic: arm
+    type: std_msgs/msg/Float64MultiArray
+    stop: {stop}
+    kind: {Stop(stop).kind}
+    fields:
+      - action: elbow
+        unit: {unit!r}
+        path: data
+        indices: [0]
+        measured: {{source: arm, joints: [elbow_joint], {measured}}}
+        limits: {{{limits}}}
+""")
+    if not message:
+        load_robot_description(path)
+        return
+    with pytest.raises(DescriptionError, match=r'arm.fields\[0\].measured: found ') as caught:
+        load_robot_description(path)
+    assert message in str(caught.value)
