@@ -173,6 +173,19 @@ def measured_fault(path: str) -> str:
     return f'found the message field {path!r}, which is {_MOVING[kind]}' if kind in _MOVING else ''
 
 
+def quantity(path: str) -> tuple[str, int | None]:
+    """
+    Name the quantity of a message field.
+
+    :param path: The field.
+    :return: Its name with an article, and the power of the second in its unit, None for an effort;
+        an empty name if it is not known.
+    """
+    kind = _last(path, _MESSAGE_WORDS)
+    return {POSITION: 'a position', **_MOVING}.get(kind, ''), {
+        POSITION: 0, VELOCITY: -1, _ACCELERATION: -2}.get(kind)
+
+
 def fixed_fault(evidence: KindEvidence, is_beside: bool) -> str:
     """
     Name the kind of a constant number that no stop ends; empty if it moves nothing.

@@ -26,7 +26,7 @@ from dfp_ros.core.description.field_selector import (
     read_path,
     read_reading,
 )
-from dfp_ros.core.description.message_units import unit_fault
+from dfp_ros.core.description.message_units import rate_fault, unit_fault
 from dfp_ros.core.description.sources import Source
 from dfp_ros.core.description.yaml_section import Section
 from dfp_ros.core.rotations import OBSERVATION_ENCODINGS, WXYZ, XYZW
@@ -181,6 +181,9 @@ def read_observation(
     unit = unit or keys['unit'].text()
     if 'scale' not in keys and (fault := unit_fault(
             unit, sources[reading.source].type, reading.path, False)):
+        raise section.error(fault)
+    if not name and 'scale' not in keys and (fault := rate_fault(
+            unit, sources[reading.source].type, reading.path, derivative)):
         raise section.error(fault)
     low, high = _read_clip(keys['clip'], size) if 'clip' in keys else ((), ())
     history = keys['history'].count(2, MOST_TICKS) if 'history' in keys else 1
