@@ -231,6 +231,9 @@ def read_command(
             if fault := place_fault(path, places, others):
                 raise item.error(fault)
             others.update(places)
+        if 'frame_id' in keys and entry.measured is not None:
+            _require_same_frame(
+                item.entries()['measured'], entry, keys['frame_id'].text().lstrip('/'), sources)
         evidence = _kind_evidence(entry, topic, message, own_kind)
         if fault := stop_fault(evidence, own.value, own.kind):
             raise item.error(fault)
@@ -414,6 +417,27 @@ def _require_same_places(
                 f'found the joint {joint!r} in place {place + 1}, expected it in place '
                 f'{joints.index(joint) + 1}, as joints of the command have it: each would start '
                 "from another joint's position; give both lists in one order")
+
+
+def _require_same_frame(
+        section: Section, entry: CommandEntry, frame: str, sources: Mapping[str, Source]) -> None:
+    """Require that a place or a rotation is measured in the frame of its command, if known."""
+    measured = entry.measured
+    if measured is None or measured.reading is None or measured.frame is not None or not (
+            entry.components or entry.rotation):
+        return
+    source = sources[measured.reading.source]
+    found = (source.parent or source.frame_id).lstrip('/')
+    if found and found != frame:
+        raise section.error(
+            f'found the source {source.name!r} in the frame {found!r} for a command in the frame '
+            f'{frame!r}: the first command would be elsewhere; measure it in that frame, or give '
+            'relative_to')
+    for place, name in enumerate(measured.components if found else ()):
+        if name in entry.components and entry.components.index(name) != place:
+            raise section.error(
+                f'found {name!r} in place {place + 1}, expected it in place '
+                f'{entry.components.index(name) + 1}, as components of the command have it')
 
 
 def _check_limits(section: Section, entry: CommandEntry, stop: Stop) -> None:

@@ -403,3 +403,78 @@ commands:
     with pytest.raises(DescriptionError, match=r'arm.fields\[0\].measured: found ') as caught:
         load_robot_description(path)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(('source', 'command', 'measured', 'message'), [
+    ('', 'components: [x, y, z]', 'components: [x, y, z]', ''),
+    (', frame_id: base_link', 'components: [x, y, z]', 'components: [x, y, z]', ''),
+    (', frame_id: /base_link', 'components: [x, y, z]', 'components: [x, y, z]', ''),
+    (', frame_id: base', 'components: [x, y, z]', 'components: [x, y, z]',
+     "found the source 'hand' in the frame 'base' for a command in the frame 'base_link'"),
+    (', frame_id: base', 'components: [x, y, z]', 'components: [x, y, z], relative_to: {source: '
+     'other, position: pose.position, orientation: pose.orientation}', ''),
+    (', frame_id: base_link', 'components: [x, y, z]', 'components: [y, x, z]',
+     "found 'y' in place 1, expected it in place 2"),
+    # The axes of another frame may be called otherwise.
+    ('', 'components: [x, y, z]', 'components: [y, x, z]', '')])
+def test_a_place_is_measured_in_the_frame_of_its_command(
+        tmp_path: Path, source: str, command: str, measured: str, message: str) -> None:
+    """The first command would be elsewhere, as base is turned against base_link of many arms."""
+    path = tmp_path / 'robot.yaml'
+    path.write_text(f"""
+robot: hand
+sources:
+  hand: {{topic: pose, type: geometry_msgs/msg/PoseStamped, max_age: 1.0{source}}}
+  other: {{topic: other, type: geometry_msgs/msg/PoseStamped, max_age: 1.0}}
+observation:
+  - {{name: place, unit: m, source: hand, path: pose.position, components: [x, y, z]}}
+commands:
+  hand:
+    topic: target
+    type: geometry_msgs/msg/PoseStamped
+    frame_id: base_link
+    stop: hold
+    fields:
+      - action: place
+        unit: m
+        path: pose.position
+        {command}
+        measured: {{source: hand, path: pose.position, {measured}}}
+        limits: {{velocity: 1.0}}
+""")
+    if not message:
+        load_robot_description(path)
+        return
+    with pytest.raises(DescriptionError, match=r'hand.fields\[0\].measured: found ') as caught:
+        load_robot_description(path)
+    assert message in str(caught.value)
+
+
+def test_a_transform_is_measured_in_the_frame_of_its_command(tmp_path: Path) -> None:
+    """Its parent is its frame."""
+    path = tmp_path / 'robot.yaml'
+    text = """
+robot: hand
+sources:
+  hand: {type: tf, parent: world, child: tool, max_age: 1.0}
+observation:
+  - {name: place, unit: m, source: hand, path: transform.translation, components: [x, y, z]}
+commands:
+  hand:
+    topic: target
+    type: geometry_msgs/msg/PoseStamped
+    frame_id: base_link
+    stop: hold
+    fields:
+      - action: turn
+        unit: '1'
+        path: pose.orientation
+        rotation: rotation_6d
+        measured: {source: hand, path: transform.rotation, transform: rotation_6d}
+        limits: {velocity: 1.0}
+"""
+    path.write_text(text.replace('parent: world', 'parent: base_link'))
+    load_robot_description(path)
+    path.write_text(text)
+    with pytest.raises(DescriptionError, match="in the frame 'world' for a command in the frame"):
+        load_robot_description(path)
