@@ -427,7 +427,7 @@ def _require_same_frame(
             entry.components or entry.rotation):
         return
     source = sources[measured.reading.source]
-    found = (source.parent or source.frame_id).lstrip('/')
+    found = source.frame
     if found and found != frame:
         raise section.error(
             f'found the source {source.name!r} in the frame {found!r} for a command in the frame '

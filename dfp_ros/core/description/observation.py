@@ -170,6 +170,10 @@ def read_observation(
     if 'relative_to' in keys:
         reading, order = _in_full(keys['relative_to'], reading)
         frame = _read_frame(keys['relative_to'], sources, reading)
+    for key, other in (
+            ('minus', minus), ('relative_to', None if frame is None else frame.orientation)):
+        if other is not None and reading.components:
+            _require_one_frame(keys[key], sources[reading.source], sources[other.source])
     derivative = 'derivative' in keys and keys['derivative'].truth()
     if derivative and reading.is_quaternion and (
             not transform or OBSERVATION_ENCODINGS[transform].jumps):
@@ -242,6 +246,14 @@ def _read_minus(
     if minus.size != reading.size:
         raise section.error(f'found {minus.size} numbers to subtract, expected {reading.size}')
     return minus
+
+
+def _require_one_frame(section: Section, source: Source, other: Source) -> None:
+    """Require that two places are in one frame, as far as it is known."""
+    if source.frame and other.frame and source.frame != other.frame:
+        raise section.error(
+            f'found the source {other.name!r} in the frame {other.frame!r}, and {source.name!r} '
+            f'in {source.frame!r}; expected both in one frame, as type: tf gives any')
 
 
 def _in_full(section: Section, reading: FieldSelector) -> tuple[FieldSelector, tuple[int, ...]]:

@@ -335,3 +335,24 @@ def test_a_position_is_no_velocity(tmp_path: Path, unit: str, keys: str, message
     with pytest.raises(DescriptionError, match='without a scale') as caught:
         load_robot_description(path)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize('keys', [
+    f'{POINT}, minus: {{source: tool, path: pose.position}}', f'{POINT}, {TOOL}',
+    f'{TURN}, transform: yaw, {FROM_TOOL}',
+    'source: frames, path: transform.translation, components: [x, y, z], minus: {source: tool, '
+    'path: pose.position}'])
+def test_two_places_are_in_one_frame(tmp_path: Path, keys: str) -> None:
+    """Otherwise their difference, and one as the other sees it, would be of no place."""
+    path = tmp_path / 'robot.yaml'
+
+    def load(one: str, other: str) -> None:
+        text = TEXT.replace('topic: tool, ', f'topic: tool, frame_id: {one}, ').replace(
+            'topic: cube, ', f'topic: cube, frame_id: {other}, ').replace(
+            '  arm:', f'  frames: {{type: tf, parent: {other}, child: x, max_age: 1.0}}\n  arm:')
+        path.write_text(text % keys)
+        load_robot_description(path)
+
+    load('base', '/base')
+    with pytest.raises(DescriptionError, match="found the source 'tool' in the frame 'base'"):
+        load('base', 'world')
