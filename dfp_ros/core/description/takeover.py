@@ -265,7 +265,7 @@ def _read_entries(
         commands: Sequence[CommandTopic]) -> tuple[PersonEntry, ...]:
     """Read what the person commands."""
     outputs = {
-        entry.action: (entry, topic.stop_of(entry)) for topic in commands
+        entry.action: (entry, topic.stop_of(entry), topic.frame_id) for topic in commands
         for entry in topic.entries}
     entries: list[PersonEntry] = []
     taken: set[tuple[str, int]] = set()
@@ -282,11 +282,11 @@ def _read_entries(
 
 def _read_entry(
         section: Section, people: Mapping[str, Source],
-        outputs: Mapping[str, tuple[CommandEntry, Stop]]) -> PersonEntry:
+        outputs: Mapping[str, tuple[CommandEntry, Stop, str]]) -> PersonEntry:
     """Read some numbers of one field."""
     keys = section.mapping(('action', 'meaning', 'source', 'path'), tuple(section.entries()))
     action = keys['action'].choice(outputs)
-    output, stop = outputs[action]
+    output, stop, frame = outputs[action]
     meaning = keys['meaning'].choice(MEANINGS)
     reading = read_observation(
         section, people, action, output.unit, ('action', 'meaning'), _OWN)
@@ -309,6 +309,13 @@ def _read_entry(
                 'both lists in one order, or numbers')
     _check_meaning(keys, output, stop, meaning)
     _check_source(section, keys, people, meaning)
+    source = people[keys['source'].text()]
+    if (output.components or output.rotation) and reading.frame is None and (
+            source.frame and frame and source.frame != frame.lstrip('/')):
+        raise keys['source'].error(
+            f'found the source {source.name!r} in the frame {source.frame!r} for {action}, which '
+            f'is commanded in {frame!r}: it would move in another direction; have the device '
+            'publish in that frame')
     if meaning in (VELOCITY, INCREMENT) and any(
             not low <= 0 <= high for low, high in zip(reading.low, reading.high, strict=True)):
         raise keys['clip'].error(

@@ -191,3 +191,37 @@ def test_a_rotation_is_a_whole_target(tmp_path: Path) -> None:
     load('target', f'components: [w, x, y, z], {grip}')
     with pytest.raises(DescriptionError, match=r'expected components: \[w, x, y, z\], and all'):
         load('target', f'components: [x, y, z, w], {grip}')
+
+
+@pytest.mark.parametrize('meaning', ['target', 'displacement', 'velocity'])
+def test_a_person_commands_in_the_frame_of_the_command(tmp_path: Path, meaning: str) -> None:
+    """Forward in another frame is another direction."""
+    hand = """
+  hand:
+    topic: hand
+    type: geometry_msgs/msg/PointStamped
+    frame_id: base
+    stop: hold
+    fields:
+      - action: hand_place
+        unit: m
+        path: point
+        components: [x, y, z]
+        measured: {source: camera, path: pose.position, components: [x, y, z]}
+        limits: {velocity: 1.0}
+"""
+    path = tmp_path / 'robot.yaml'
+
+    def load(frame: str) -> None:
+        head, tail = TEXT.split('takeover:\n  sources:\n')
+        path.write_text(
+            f'{head.rstrip()}{hand}\ntakeover:\n  sources:\n    wand: {{topic: wand, type: '
+            f'geometry_msgs/msg/PointStamped, max_age: 0.2{frame}}}\n{tail}'
+            f'    - {{action: hand_place, meaning: {meaning}, source: wand, path: point, '
+            'components: [x, y, z], scale: 1.0}\n')
+        load_robot_description(path)
+
+    load('')
+    load(', frame_id: base')
+    with pytest.raises(DescriptionError, match="the source 'wand' in the frame 'tool' for hand_"):
+        load(', frame_id: tool')
