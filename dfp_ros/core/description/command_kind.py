@@ -26,7 +26,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 import re
 
-from dfp_ros.core.description.message_units import is_standard
 from dfp_ros.core.units import EFFORT, looks_like_rate, read_unit
 from dfp_ros.core.units import OTHER as UNKNOWN
 
@@ -164,19 +163,27 @@ def stop_fault(evidence: KindEvidence, stop: str, stops: str) -> str:
     return _last_fault(evidence, stop, stops, message, unit)
 
 
-def feedback_fault(message: str, path: str) -> str:
+def measured_fault(path: str) -> str:
     """
-    Explain why a message field is no position feedback; empty if it may be.
+    Name what a message field has instead of a position; empty if it may have one.
 
-    :param message: Message type, of which only standard ones say what their fields are.
-    :param path: The message field.
+    :param path: The field that a position is read from, with its component if it has one.
     """
     kind = _last(path, _MESSAGE_WORDS)
-    if kind not in _MOVING or not is_standard(message):
-        return ''
-    return (
-        f'found path {path!r}, which is {_MOVING[kind]}, expected a position: commands start from '
-        'it, and it is checked for jumps')
+    return f'found the message field {path!r}, which is {_MOVING[kind]}' if kind in _MOVING else ''
+
+
+def quantity(path: str) -> tuple[str, int | None]:
+    """
+    Name the quantity of a message field.
+
+    :param path: The field.
+    :return: Its name with an article, and the power of the second in its unit, None for an effort;
+        an empty name if it is not known.
+    """
+    kind = _last(path, _MESSAGE_WORDS)
+    return {POSITION: 'a position', **_MOVING}.get(kind, ''), {
+        POSITION: 0, VELOCITY: -1, _ACCELERATION: -2}.get(kind)
 
 
 def fixed_fault(evidence: KindEvidence, is_beside: bool) -> str:

@@ -25,7 +25,7 @@ def place_fault(path: str, places: Iterable[Place], taken: Iterable[Place]) -> s
     Explain which place of a message a field gives although another one gives it already.
 
     :param path: The message field, for example ``data``.
-    :param places: What the field gives of it: indices, components or joints; empty for all of it.
+    :param places: What the field gives of it: indices or joints; an empty text for all of it.
     :param taken: What other fields give of it, or earlier ones of the same list.
     :return: The fault; empty if there is none.
     """

@@ -22,10 +22,10 @@ import math
 from types import MappingProxyType
 
 from dfp_ros.core.description.command_kind import (
-    feedback_fault,
     fixed_fault,
     KindEvidence,
     KINDS,
+    measured_fault,
     stop_fault,
     VELOCITY,
 )
@@ -33,7 +33,12 @@ from dfp_ros.core.description.command_places import gap_fault, Place, place_faul
 from dfp_ros.core.description.limit_check import amount_fault
 from dfp_ros.core.description.limits import FieldLimits, read_field_limits, URDF, urdf_range_fault
 from dfp_ros.core.description.message_units import unit_fault
-from dfp_ros.core.description.observation import ObservationEntry, read_observation
+from dfp_ros.core.description.observation import (
+    ObservationEntry,
+    ORDERS,
+    read_observation,
+    rotation_fault,
+)
 from dfp_ros.core.description.sources import Source
 from dfp_ros.core.description.topic_name import read_topic
 from dfp_ros.core.description.yaml_section import Section
@@ -123,9 +128,11 @@ class CommandEntry:
         return max(1, len(self.components), len(self.indices), len(self.joints))
 
     @property
-    def places(self) -> tuple[Place, ...]:
-        """Parts of the message field that it gives: indices, components, joints, or all of it."""
-        return self.indices or self.components or self.joints or ('',)
+    def places(self) -> Mapping[str, tuple[Place, ...]]:
+        """Message fields that it gives, with indices or joints of each; ``''`` for all of it."""
+        members = 'xyzw' if self.rotation else self.components
+        return {f'{self.path}.{name}': ('',) for name in members} or {
+            self.path: self.indices or self.joints or ('',)}
 
     @property
     def urdf_joints(self) -> tuple[str, ...]:
@@ -219,10 +226,14 @@ def read_command(
     for item in keys['fields'].items():
         own, own_kind = _read_stop(item.entries(), stop, kind)
         entries.append(entry := _read_entry(item, own, sources))
-        others = taken.setdefault(entry.path, set())
-        if fault := place_fault(entry.path, entry.places, others):
-            raise item.error(fault)
-        others.update(entry.places)
+        for path, places in entry.places.items():
+            others = taken.setdefault(path, set())
+            if fault := place_fault(path, places, others):
+                raise item.error(fault)
+            others.update(places)
+        if 'frame_id' in keys and entry.measured is not None:
+            _require_same_frame(
+                item.entries()['measured'], entry, keys['frame_id'].text().lstrip('/'), sources)
         evidence = _kind_evidence(entry, topic, message, own_kind)
         if fault := stop_fault(evidence, own.value, own.kind):
             raise item.error(fault)
@@ -335,10 +346,12 @@ def _read_entry(section: Section, stop: Stop, sources: Mapping[str, Source]) -> 
         raise keys['measured'].error(f'found {measured.size} numbers, the action has {size}')
     if measured is not None:
         assert measured.reading is not None, 'feedback is no constant'
-        if 'limits' in keys and stop is not Stop.KEEP and (fault := feedback_fault(
-                sources[measured.reading.source].type, measured.reading.path)):
-            raise keys['measured'].error(fault)
         _require_same_places(keys['measured'], joints, measured.joints)
+        encoding = rotation or next(
+            (name for name, order in ORDERS.items() if order == components), '')
+        if encoding and (fault := rotation_fault(encoding, measured)):
+            raise keys['measured'].error(
+                f'{fault}: the first command would be another rotation than the robot has')
     entry = CommandEntry(
         action, unit, keys['path'].text(), components, indices, section.where, limit, joints,
         rotation, scale, keys['offset'].numbers(size) if 'offset' in keys else (),
@@ -347,8 +360,28 @@ def _read_entry(section: Section, stop: Stop, sources: Mapping[str, Source]) -> 
         stop if 'stop' in keys else None)
     _check_limits(section, entry, stop)
     if measured is not None:
+        _require_position(keys['measured'], entry, stop)
         _require_same_positions(keys['measured'], entry, measured)
     return entry
+
+
+def _require_position(section: Section, entry: CommandEntry, stop: Stop) -> None:
+    """
+    Require that positions start from one, and that velocities brake by one.
+
+    Limits of velocity have it checked for jumps.
+    """
+    keys = section.entries()
+    if 'scale' in keys or stop is not Stop.HOLD and (
+            entry.limits.position is entry.limits.velocity is None):
+        return
+    members = [f'.{item.text()}' for item in (
+        keys['components'].items() if 'components' in keys else ())]
+    for path in (f'{keys["path"].text()}{member}' for member in members or ('',)):
+        if fault := measured_fault(path):
+            raise section.error(
+                f'{fault}: the robot would be taken to be where it is not; name the message field '
+                'with its position or, if that is one, give the scale between the two')
 
 
 def _require_same_positions(
@@ -390,6 +423,27 @@ def _require_same_places(
                 f'found the joint {joint!r} in place {place + 1}, expected it in place '
                 f'{joints.index(joint) + 1}, as joints of the command have it: each would start '
                 "from another joint's position; give both lists in one order")
+
+
+def _require_same_frame(
+        section: Section, entry: CommandEntry, frame: str, sources: Mapping[str, Source]) -> None:
+    """Require that a place or a rotation is measured in the frame of its command, if known."""
+    measured = entry.measured
+    if measured is None or measured.reading is None or measured.frame is not None or not (
+            entry.components or entry.rotation):
+        return
+    source = sources[measured.reading.source]
+    found = source.frame
+    if found and found != frame:
+        raise section.error(
+            f'found the source {source.name!r} in the frame {found!r} for a command in the frame '
+            f'{frame!r}: the first command would be elsewhere; measure it in that frame, or give '
+            'relative_to')
+    for place, name in enumerate(measured.components if found else ()):
+        if name in entry.components and entry.components.index(name) != place:
+            raise section.error(
+                f'found {name!r} in place {place + 1}, expected it in place '
+                f'{entry.components.index(name) + 1}, as components of the command have it')
 
 
 def _check_limits(section: Section, entry: CommandEntry, stop: Stop) -> None:

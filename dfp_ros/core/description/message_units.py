@@ -24,6 +24,7 @@ from __future__ import annotations
 import math
 import re
 
+from dfp_ros.core.description.command_kind import quantity
 from dfp_ros.core.units import ANGLE, LENGTH, read_unit
 
 # Packages whose messages follow REP 103.
@@ -40,12 +41,6 @@ _NAMES = {ANGLE: 'rad', LENGTH: 'm'}
 _INDEX = re.compile(r'\[\d+\]')
 
 
-def is_standard(message: str) -> bool:
-    """Tell whether a message follows REP 103, so that its fields mean what their names say."""
-    package, _, name = message.partition('/')
-    return package in _STANDARD and name.rpartition('/')[2] not in _OTHERS
-
-
 def unit_fault(unit: str, message: str, path: str, is_command: bool) -> str:
     """
     Describe the mismatch of a unit and a message, for a field without a scale; empty if they fit.
@@ -56,13 +51,13 @@ def unit_fault(unit: str, message: str, path: str, is_command: bool) -> str:
     :param is_command: Whether it goes into the message, or comes from it.
     """
     known = read_unit(unit)
-    if known.measures not in _NAMES or not is_standard(message):
+    if known.measures not in _NAMES or not _is_standard(message):
         return ''
     what = f'found the unit {unit!r} without a scale, but '
-    quantity = _quantity(path)
-    if quantity and quantity != known.measures:
+    measures = _measures(path)
+    if measures and measures != known.measures:
         return (
-            f'{what}{path!r} of {message} is in {_NAMES[quantity]}, or {_NAMES[quantity]}/s; is '
+            f'{what}{path!r} of {message} is in {_NAMES[measures]}, or {_NAMES[measures]}/s; is '
             'it another message field that is meant? If not, give the scale between the two')
     if math.isclose(known.size, 1, rel_tol=1e-6):
         return ''
@@ -72,8 +67,35 @@ def unit_fault(unit: str, message: str, path: str, is_command: bool) -> str:
         f'not, add scale: {scale:.9g}; if so, add scale: 1.0')
 
 
-def _quantity(path: str) -> str:
-    """Return the quantity of a message field; empty if it may be either."""
+def rate_fault(unit: str, message: str, path: str, is_derivative: bool) -> str:
+    """
+    Describe a unit that is that of another derivative than what is observed, without a scale.
+
+    :param unit: Unit of the observation.
+    :param message: Type of the message.
+    :param path: Message field.
+    :param is_derivative: Whether the change a second of the field is observed.
+    :return: The fault; empty if there is none, or if the field may be either.
+    """
+    known, (name, seconds) = read_unit(unit), quantity(path)
+    if known.measures not in _NAMES or not name or not _is_standard(message):
+        return ''
+    if seconds is not None and known.seconds == seconds - is_derivative:
+        return ''
+    return (
+        f'found the unit {unit!r} without a scale, but {path!r} of {message} is {name}'
+        + (', whose derivative is observed' if is_derivative else '')
+        + '; name the message field that is meant, or give the scale between the two')
+
+
+def _is_standard(message: str) -> bool:
+    """Return whether a message type follows REP 103."""
+    package, _, name = message.partition('/')
+    return package in _STANDARD and name.rpartition('/')[2] not in _OTHERS
+
+
+def _measures(path: str) -> str:
+    """Return whether a message field is an angle or a length; empty if it may be either."""
     words = _INDEX.sub('', path).split('.')
     for before, word in zip(['', *words], words, strict=False):
         if word in _QUANTITIES:

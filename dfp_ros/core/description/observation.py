@@ -26,16 +26,18 @@ from dfp_ros.core.description.field_selector import (
     read_path,
     read_reading,
 )
-from dfp_ros.core.description.message_units import unit_fault
+from dfp_ros.core.description.message_units import rate_fault, unit_fault
 from dfp_ros.core.description.sources import Source
 from dfp_ros.core.description.yaml_section import Section
-from dfp_ros.core.rotations import OBSERVATION_ENCODINGS
+from dfp_ros.core.rotations import OBSERVATION_ENCODINGS, WXYZ, XYZW
 
 WAIT, FILL = 'wait', 'fill'
 _POINT = ('x', 'y', 'z')
 OPTIONAL = (*KEYS, 'transform', 'minus', 'relative_to', 'offset', 'scale', 'clip')
 # Largest length of a history, in ticks.
 MOST_TICKS = 1000
+#: Components of quaternions that are commanded, by their encoding.
+ORDERS = {XYZW: ('x', 'y', 'z', 'w'), WXYZ: QUATERNION}
 # Keys that need samples of earlier ticks.
 EARLIER = ('derivative', 'history', 'at_start', 'max_rate', 'changes_within')
 
@@ -114,6 +116,14 @@ class ObservationEntry:
         return () if self.reading is None else self.reading.joints
 
     @property
+    def components(self) -> tuple[str, ...]:
+        """Members of a message field that its numbers are, in order; empty for other numbers."""
+        if self.reading is None or self.transform:
+            return ()
+        whole = self.reading.components
+        return tuple(whole[i] for i in self.order) or whole
+
+    @property
     def readings(self) -> tuple[FieldSelector, ...]:
         """All of its field selectors."""
         frame = (self.frame.orientation, self.frame.position) if self.frame else ()
@@ -160,6 +170,10 @@ def read_observation(
     if 'relative_to' in keys:
         reading, order = _in_full(keys['relative_to'], reading)
         frame = _read_frame(keys['relative_to'], sources, reading)
+    for key, other in (
+            ('minus', minus), ('relative_to', None if frame is None else frame.orientation)):
+        if other is not None and reading.components:
+            _require_one_frame(keys[key], sources[reading.source], sources[other.source])
     derivative = 'derivative' in keys and keys['derivative'].truth()
     if derivative and reading.is_quaternion and (
             not transform or OBSERVATION_ENCODINGS[transform].jumps):
@@ -171,6 +185,9 @@ def read_observation(
     unit = unit or keys['unit'].text()
     if 'scale' not in keys and (fault := unit_fault(
             unit, sources[reading.source].type, reading.path, False)):
+        raise section.error(fault)
+    if not name and 'scale' not in keys and (fault := rate_fault(
+            unit, sources[reading.source].type, reading.path, derivative)):
         raise section.error(fault)
     low, high = _read_clip(keys['clip'], size) if 'clip' in keys else ((), ())
     history = keys['history'].count(2, MOST_TICKS) if 'history' in keys else 1
@@ -185,6 +202,27 @@ def read_observation(
         keys['at_start'].choice((WAIT, FILL)) if 'at_start' in keys else WAIT,
         _read_rate(keys['max_rate'], size) if 'max_rate' in keys else (),
         keys['changes_within'].positive() if 'changes_within' in keys else 0.0)
+
+
+def rotation_fault(rotation: str, found: ObservationEntry) -> str:
+    """
+    Explain why a rotation that is read is not, number by number, one that is commanded.
+
+    :param rotation: Encoding of the command, of :data:`dfp_ros.core.rotations.COMMAND_ENCODINGS`.
+    :param found: What is read. Of numbers that are no quaternion in a message, nothing is known.
+    :return: The fault; empty if there is none.
+    """
+    if found.reading is None or not found.reading.is_quaternion:
+        return ''
+    order = ORDERS.get(rotation, ())
+    wanted = f'components: [{", ".join(order)}]' if order else f'transform: {rotation}'
+    if found.components != order or not order and found.transform != rotation:
+        what = f'transform: {found.transform}' if found.transform else (
+            f'components: [{", ".join(found.components)}]')
+        return f'found {what} for the rotation {rotation}; expected {wanted}'
+    if any(found.offset) or {*found.scale} != {1.0}:
+        return f'found scale or offset of a rotation; expected {wanted} without scale and offset'
+    return ''
 
 
 def _read_minus(
@@ -208,6 +246,14 @@ def _read_minus(
     if minus.size != reading.size:
         raise section.error(f'found {minus.size} numbers to subtract, expected {reading.size}')
     return minus
+
+
+def _require_one_frame(section: Section, source: Source, other: Source) -> None:
+    """Require that two places are in one frame, as far as it is known."""
+    if source.frame and other.frame and source.frame != other.frame:
+        raise section.error(
+            f'found the source {other.name!r} in the frame {other.frame!r}, and {source.name!r} '
+            f'in {source.frame!r}; expected both in one frame, as type: tf gives any')
 
 
 def _in_full(section: Section, reading: FieldSelector) -> tuple[FieldSelector, tuple[int, ...]]:

@@ -101,6 +101,11 @@ class Source:
         return not self.child and self.qos.durability == TRANSIENT_LOCAL
 
     @property
+    def frame(self) -> str:
+        """Frame of its places, as far as the description says it; else empty."""
+        return (self.parent or self.frame_id).lstrip('/')
+
+    @property
     def static_topic(self) -> str:
         """Topic of static transforms; empty if none are needed."""
         return f'{self.topic}_static' if self.child else ''

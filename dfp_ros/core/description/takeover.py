@@ -23,10 +23,10 @@ from dfp_ros.core.description.command_kind import KindEvidence, POSITION
 from dfp_ros.core.description.command_kind import VELOCITY as SPEED
 from dfp_ros.core.description.commands import CommandEntry, CommandTopic, Stop
 from dfp_ros.core.description.field_selector import FieldSelector, read_path
-from dfp_ros.core.description.observation import ObservationEntry, read_observation
+from dfp_ros.core.description.observation import ObservationEntry, ORDERS, read_observation
 from dfp_ros.core.description.sources import BEFORE_TICK, read_source, Source, TF
 from dfp_ros.core.description.yaml_section import DescriptionError, Section
-from dfp_ros.core.rotations import COMMAND_ENCODINGS, WXYZ, XYZW
+from dfp_ros.core.rotations import COMMAND_ENCODINGS
 
 #: Meanings of a person's numbers.
 VELOCITY, TARGET, INCREMENT, DISPLACEMENT = 'velocity', 'target', 'increment', 'displacement'
@@ -38,7 +38,6 @@ _PRESSED = 0.5
 # Longest max_age of a person's source in s: for as long a robot moves on if the device is lost.
 _LONGEST = 5.0
 _OWN = ('numbers', 'dead_zone')
-_ORDERS = {XYZW: ('x', 'y', 'z', 'w'), WXYZ: ('w', 'x', 'y', 'z')}
 
 
 @dataclass(frozen=True)
@@ -266,7 +265,7 @@ def _read_entries(
         commands: Sequence[CommandTopic]) -> tuple[PersonEntry, ...]:
     """Read what the person commands."""
     outputs = {
-        entry.action: (entry, topic.stop_of(entry)) for topic in commands
+        entry.action: (entry, topic.stop_of(entry), topic.frame_id) for topic in commands
         for entry in topic.entries}
     entries: list[PersonEntry] = []
     taken: set[tuple[str, int]] = set()
@@ -283,11 +282,11 @@ def _read_entries(
 
 def _read_entry(
         section: Section, people: Mapping[str, Source],
-        outputs: Mapping[str, tuple[CommandEntry, Stop]]) -> PersonEntry:
+        outputs: Mapping[str, tuple[CommandEntry, Stop, str]]) -> PersonEntry:
     """Read some numbers of one field."""
     keys = section.mapping(('action', 'meaning', 'source', 'path'), tuple(section.entries()))
     action = keys['action'].choice(outputs)
-    output, stop = outputs[action]
+    output, stop, frame = outputs[action]
     meaning = keys['meaning'].choice(MEANINGS)
     reading = read_observation(
         section, people, action, output.unit, ('action', 'meaning'), _OWN)
@@ -301,8 +300,22 @@ def _read_entry(
             f'found {reading.size} numbers to read for {len(numbers)} of {action}; '
             + ('numbers says which of them the person commands' if 'numbers' not in keys
                else 'expected as many'))
+    own = output.urdf_joints
+    for joint, number in zip(reading.joints, numbers, strict=False):
+        if joint in own and own.index(joint) != number:
+            raise section.error(
+                f'found the joint {joint!r} for the number {number} of {action}, which is that of '
+                f'the joint {own[number]!r}: a person who moves one would move the other; give '
+                'both lists in one order, or numbers')
     _check_meaning(keys, output, stop, meaning)
     _check_source(section, keys, people, meaning)
+    source = people[keys['source'].text()]
+    if (output.components or output.rotation) and reading.frame is None and (
+            source.frame and frame and source.frame != frame.lstrip('/')):
+        raise keys['source'].error(
+            f'found the source {source.name!r} in the frame {source.frame!r} for {action}, which '
+            f'is commanded in {frame!r}: it would move in another direction; have the device '
+            'publish in that frame')
     if meaning in (VELOCITY, INCREMENT) and any(
             not low <= 0 <= high for low, high in zip(reading.low, reading.high, strict=True)):
         raise keys['clip'].error(
@@ -347,10 +360,8 @@ def _check_rotation(
         section: Section, output: CommandEntry, reading: ObservationEntry,
         numbers: tuple[int, ...]) -> None:
     """Require that a rotation is read in its own encoding, and as a whole."""
-    assert reading.reading is not None, 'a person is no constant'
-    order = _ORDERS.get(output.rotation)
-    fits = reading.reading.components == order and not reading.transform if order else (
-        reading.transform == output.rotation)
+    order = ORDERS.get(output.rotation)
+    fits = reading.components == order if order else reading.transform == output.rotation
     if not fits or numbers != tuple(range(COMMAND_ENCODINGS[output.rotation].size)):
         raise section.error(
             f'{output.action} is a rotation, {output.rotation}; expected '

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 import contextlib
 from dataclasses import dataclass
+import math
 
 import numpy as np
 
@@ -246,7 +247,7 @@ def _describe_histories(loop: ControlLoop) -> Iterator[str]:
     """Describe histories whose ticks are nearer or farther than those of the training data."""
     period = loop.policy.spec.period
     names = [entry.name for entry in loop.robot.observation if entry.history > 1]
-    if names and loop.tick != round(period * 1e9):
+    if names and not math.isclose(loop.tick * 1e-9, period, rel_tol=1e-3):
         yield (
             f'parameter rate: the ticks of the history of {listed(names)} are '
             f'{shown(loop.tick * 1e-9)} s apart, and were {shown(period)} s apart in training: '

@@ -148,13 +148,19 @@ class CommandWriter:
     def _fix(self, topic: CommandTopic) -> None:
         """Write the constant fields of the message."""
         taken = {
-            f'{entry.path}.{name}' for entry in topic.entries for name in entry.components}
-        taken |= {entry.path for entry in topic.entries}
+            f'{entry.path}.{name}': 'a field' for entry in topic.entries
+            for name in ('xyzw' if entry.rotation else entry.components)}
+        taken |= {entry.path: 'a field' for entry in topic.entries}
+        if topic.frame_id:
+            taken['header.frame_id'] = 'frame_id'
+        if self._is_stamped:
+            taken |= dict.fromkeys(('header.stamp.sec', 'header.stamp.nanosec'), 'stamp')
         for path, value in topic.fixed.items():
             require_fields(path, topic.where)
             kind = field_type(self.message_type, topic.type, path, topic.where)
             if path in taken:
-                raise DescriptionError(f'{topic.where}: fixed: {path} is given by a field, too')
+                raise DescriptionError(
+                    f'{topic.where}: fixed: {path} is given by {taken[path]}, too')
             if not _is_of(kind, value):
                 raise DescriptionError(
                     f'{topic.where}: fixed: found {value!r} for {path}, which is {kind}')

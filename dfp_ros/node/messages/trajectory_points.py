@@ -96,7 +96,9 @@ class TrajectoryPoints:
         seconds = self._first + len(self._points) * self._period
         point.time_from_start.sec, point.time_from_start.nanosec = divmod(
             round(seconds * 1e9), 1_000_000_000)
-        self._points.append((point, self._setters(point, ''), self._setters(point, 'velocities')))
+        self._points.append((
+            point, self._setters(point, ''),
+            self._setters(point, 'velocities') if self._adds_velocities else []))
 
     def _setters(self, point: JointTrajectoryPoint, path: str) -> list[Setter]:
         """Compile the setters of a point, or of one of its arrays."""

@@ -116,18 +116,16 @@ def name_from(arguments: Sequence[str], name: str) -> str:
     :param arguments: The command line.
     :param name: The node's own name.
     """
-    space, own = '/', name
+    # The first rule counts.
+    found: dict[str, str] = {}
     for rule in _values_of(arguments, ('-r', '--remap')):
         target, _, value = rule.partition(':=')
         # A rule may begin with the name of the node that it is for.
         owner, _, target = target.rpartition(':')
-        if owner.lstrip('/') not in ('', own):
-            continue
-        if target == '__ns':
-            space = value
-        elif target in ('__node', '__name'):
-            name = value
-    return f'/{space.strip("/")}/{name}' if space.strip('/') else f'/{name}'
+        if owner.lstrip('/') in ('', name):
+            found.setdefault('__node' if target == '__name' else target, value)
+    space, name = found.get('__ns', '/').strip('/'), found.get('__node', name)
+    return f'/{space}/{name}' if space else f'/{name}'
 
 
 def require_files(arguments: Sequence[str]) -> None:

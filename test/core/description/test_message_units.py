@@ -93,8 +93,8 @@ def test_a_command_leads_to_what_is_measured(
 
 
 @pytest.mark.parametrize(('path', 'message'), [
-    ('velocity', "found path 'velocity', which is a velocity, expected a position"),
-    ('effort', "found path 'effort', which is an effort, expected a position"), ('position', '')])
+    ('velocity', "found the message field 'velocity', which is a velocity"),
+    ('effort', "found the message field 'effort', which is an effort"), ('position', '')])
 def test_a_measured_position_is_no_velocity(tmp_path: Path, path: str, message: str) -> None:
     """A resting arm would be taken for one that is at 0, and sent there."""
     text = (ROOT / 'testing' / 'data' / 'position_arm.yaml').read_text()

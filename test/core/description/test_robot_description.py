@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from dfp_ros.core.description.commands import Stop
 from dfp_ros.core.description.robot import load_robot_description, require_fit
 from dfp_ros.core.description.sources import Reception
 from dfp_ros.core.description.yaml_section import DescriptionError
@@ -292,4 +293,188 @@ def test_keys_that_would_do_nothing(
     path = tmp_path / 'robot.yaml'
     path.write_text(text.replace(*changed))
     with pytest.raises(DescriptionError, match=message):
+        load_robot_description(path)
+
+
+@pytest.mark.parametrize(('first', 'second', 'message'), [
+    ('path: pose.position, components: [y, z]', 'path: pose.position.z', 'pose.position.z is'),
+    ('path: pose.position.y', 'path: pose.position, components: [x, y]', 'pose.position.y is'),
+    ('path: pose.orientation, rotation: quaternion_xyzw',
+     'path: pose.orientation, components: [w]', 'pose.orientation.w is')])
+def test_a_number_is_given_once_however_its_path_is_written(
+        tmp_path: Path, first: str, second: str, message: str) -> None:
+    """By components, with dots, or as a rotation."""
+    path, text = tmp_path / 'robot.yaml', (ROOT / 'config' / 'ur5e_cube.yaml').read_text()
+    path.write_text(text[:text.index('\ncommands:')] + f"""
+commands:
+  hand:
+    topic: hand
+    type: geometry_msgs/msg/PoseStamped
+    frame_id: base
+    stop: keep
+    kind: other
+    fields:
+      - {{action: first, unit: '1', {first}}}
+      - {{action: second, unit: '1', {second}}}
+""")
+    with pytest.raises(DescriptionError, match='given a second time') as caught:
+        load_robot_description(path)
+    assert f'.fields[1]: {message}' in str(caught.value)
+
+
+@pytest.mark.parametrize(('rotation', 'measured', 'expected'), [
+    ('quaternion_wxyz', 'components: [w, x, y, z]', ''),
+    ('quaternion_xyzw', 'components: [x, y, z, w]', ''),
+    ('quaternion_xyzw', 'components: [x, y, z, w], relative_to: {source: effector, '
+     'orientation: pose.orientation}', ''),
+    ('axis_angle', 'transform: axis_angle', ''),
+    ('rotation_6d', 'transform: rotation_6d', ''),
+    ('quaternion_wxyz', 'components: [x, y, z, w]', 'components: [w, x, y, z]'),
+    ('quaternion_xyzw', 'components: [w, x, y, z]', 'components: [x, y, z, w]'),
+    ('quaternion_wxyz', 'components: [x, y, z, w], relative_to: {source: effector, '
+     'orientation: pose.orientation}', 'components: [w, x, y, z]'),
+    ('axis_angle', 'transform: projected_gravity', 'transform: axis_angle'),
+    ('axis_angle', 'transform: axis_angle, scale: -1.0', 'without scale and offset'),
+    ('quaternion_xyzw', 'components: [x, y, z, w], offset: [0, 0, 0, 0.1]',
+     'without scale and offset'),
+    ('', 'components: [x, y, z, w]', ''),
+    ('', 'components: [w, x, y, z]', 'components: [x, y, z, w]')])
+def test_a_rotation_is_measured_as_it_is_commanded(
+        tmp_path: Path, rotation: str, measured: str, expected: str) -> None:
+    """Read in another order, the first command would be another rotation than the robot's."""
+    path, text = tmp_path / 'robot.yaml', (ROOT / 'config' / 'ur5e_cube.yaml').read_text()
+    path.write_text(text[:text.index('\ncommands:')] + f"""
+commands:
+  hand:
+    topic: hand
+    type: geometry_msgs/msg/PoseStamped
+    frame_id: base
+    stop: hold
+    fields:
+      - action: turn
+        unit: '1'
+        path: pose.orientation
+        {f'rotation: {rotation}' if rotation else 'components: [x, y, z, w]'}
+        measured: {{source: effector, path: pose.orientation, {measured}}}
+        limits: {{velocity: 1.0}}
+""")
+    if not expected:
+        load_robot_description(path)
+        return
+    with pytest.raises(DescriptionError, match=r'hand.fields\[0\].measured: found ') as caught:
+        load_robot_description(path)
+    assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(('stop', 'unit', 'limits', 'measured', 'message'), [
+    ('hold', 'rad', 'velocity: 1.0', 'path: position', ''),
+    ('hold', 'rad', 'velocity: 1.0', 'path: velocity',
+     "found the message field 'velocity', which is a velocity"),
+    ('hold', 'rad', 'velocity: 1.0', 'path: effort',
+     "found the message field 'effort', which is an effort"),
+    ('hold', 'rad', 'velocity: 1.0', 'path: effort, scale: 1.0', ''),
+    ('ramp', 'rad/s', 'position: {low: -1, high: 1}, acceleration: 1.0', 'path: position', ''),
+    ('ramp', 'rad/s', 'position: {low: -1, high: 1}, acceleration: 1.0', 'path: velocity',
+     "found the message field 'velocity', which is a velocity"),
+    ('ramp', 'rad/s', 'acceleration: 1.0', 'path: velocity', ''),
+    ('keep', '1', '', 'path: effort', '')])
+def test_what_is_measured_is_a_position(
+        tmp_path: Path, stop: str, unit: str, limits: str, measured: str, message: str) -> None:
+    """A robot at rest has the velocity 0, and the first command would be the position 0."""
+    path, text = tmp_path / 'robot.yaml', (ROOT / 'config' / 'ur5e_cube.yaml').read_text()
+    path.write_text(text[:text.index('\ncommands:')] + f"""
+commands:
+  arm:
+    topic: arm
+    type: std_msgs/msg/Float64MultiArray
+    stop: {stop}
+    kind: {Stop(stop).kind}
+    fields:
+      - action: elbow
+        unit: {unit!r}
+        path: data
+        indices: [0]
+        measured: {{source: arm, joints: [elbow_joint], {measured}}}
+        limits: {{{limits}}}
+""")
+    if not message:
+        load_robot_description(path)
+        return
+    with pytest.raises(DescriptionError, match=r'arm.fields\[0\].measured: found ') as caught:
+        load_robot_description(path)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(('source', 'command', 'measured', 'message'), [
+    ('', 'components: [x, y, z]', 'components: [x, y, z]', ''),
+    (', frame_id: base_link', 'components: [x, y, z]', 'components: [x, y, z]', ''),
+    (', frame_id: /base_link', 'components: [x, y, z]', 'components: [x, y, z]', ''),
+    (', frame_id: base', 'components: [x, y, z]', 'components: [x, y, z]',
+     "found the source 'hand' in the frame 'base' for a command in the frame 'base_link'"),
+    (', frame_id: base', 'components: [x, y, z]', 'components: [x, y, z], relative_to: {source: '
+     'other, position: pose.position, orientation: pose.orientation}', ''),
+    (', frame_id: base_link', 'components: [x, y, z]', 'components: [y, x, z]',
+     "found 'y' in place 1, expected it in place 2"),
+    # The axes of another frame may be called otherwise.
+    ('', 'components: [x, y, z]', 'components: [y, x, z]', '')])
+def test_a_place_is_measured_in_the_frame_of_its_command(
+        tmp_path: Path, source: str, command: str, measured: str, message: str) -> None:
+    """The first command would be elsewhere, as base is turned against base_link of many arms."""
+    path = tmp_path / 'robot.yaml'
+    path.write_text(f"""
+robot: hand
+sources:
+  hand: {{topic: pose, type: geometry_msgs/msg/PoseStamped, max_age: 1.0{source}}}
+  other: {{topic: other, type: geometry_msgs/msg/PoseStamped, max_age: 1.0}}
+observation:
+  - {{name: place, unit: m, source: hand, path: pose.position, components: [x, y, z]}}
+commands:
+  hand:
+    topic: target
+    type: geometry_msgs/msg/PoseStamped
+    frame_id: base_link
+    stop: hold
+    fields:
+      - action: place
+        unit: m
+        path: pose.position
+        {command}
+        measured: {{source: hand, path: pose.position, {measured}}}
+        limits: {{velocity: 1.0}}
+""")
+    if not message:
+        load_robot_description(path)
+        return
+    with pytest.raises(DescriptionError, match=r'hand.fields\[0\].measured: found ') as caught:
+        load_robot_description(path)
+    assert message in str(caught.value)
+
+
+def test_a_transform_is_measured_in_the_frame_of_its_command(tmp_path: Path) -> None:
+    """Its parent is its frame."""
+    path = tmp_path / 'robot.yaml'
+    text = """
+robot: hand
+sources:
+  hand: {type: tf, parent: world, child: tool, max_age: 1.0}
+observation:
+  - {name: place, unit: m, source: hand, path: transform.translation, components: [x, y, z]}
+commands:
+  hand:
+    topic: target
+    type: geometry_msgs/msg/PoseStamped
+    frame_id: base_link
+    stop: hold
+    fields:
+      - action: turn
+        unit: '1'
+        path: pose.orientation
+        rotation: rotation_6d
+        measured: {source: hand, path: transform.rotation, transform: rotation_6d}
+        limits: {velocity: 1.0}
+"""
+    path.write_text(text.replace('parent: world', 'parent: base_link'))
+    load_robot_description(path)
+    path.write_text(text)
+    with pytest.raises(DescriptionError, match="in the frame 'world' for a command in the frame"):
         load_robot_description(path)

@@ -127,6 +127,11 @@ OWN = """
 @pytest.mark.parametrize(('topic', 'path', 'joints', 'message'), [
     ('leader/joint_states', '', 'base, shoulder, elbow', ''),
     ('joint_states', ", path: 'velocity[0]'", 'my_base, my_shoulder, my_elbow', ''),
+    ('leader/joint_states', '', 'base, elbow, shoulder',
+     "fields[0]: found the joint 'elbow' for the number 1 of joint_positions, which is that of"),
+    ('leader/joint_states', '', 'elbow, my_shoulder, my_elbow',
+     "fields[0]: found the joint 'elbow' for the number 0 of joint_positions, which is that of "
+     "the joint 'base'"),
     ('joint_states', '', 'my_base, my_shoulder, my_elbow',
      "dead_man: found the topic 'joint_states' without path, which the source 'arm' of the robot"),
     ('/joint_states', ", path: 'velocity[0]'", 'my_base, my_shoulder, elbow',
@@ -179,3 +184,44 @@ def test_a_rotation_is_a_whole_target(tmp_path: Path) -> None:
         load('displacement', 'transform: rotation_6d')
     with pytest.raises(DescriptionError, match='expected transform: rotation_6d, and all'):
         load('target', 'components: [w, x, y, z], numbers: [0, 1, 2, 3]')
+    # Relative to a pose, its components are in the order that is given, too.
+    rotation = rotation.replace('rotation: rotation_6d', 'rotation: quaternion_wxyz').replace(
+        'transform: rotation_6d', 'components: [w, x, y, z]')
+    grip = 'relative_to: {source: wand, orientation: pose.orientation}'
+    load('target', f'components: [w, x, y, z], {grip}')
+    with pytest.raises(DescriptionError, match=r'expected components: \[w, x, y, z\], and all'):
+        load('target', f'components: [x, y, z, w], {grip}')
+
+
+@pytest.mark.parametrize('meaning', ['target', 'displacement', 'velocity'])
+def test_a_person_commands_in_the_frame_of_the_command(tmp_path: Path, meaning: str) -> None:
+    """Forward in another frame is another direction."""
+    hand = """
+  hand:
+    topic: hand
+    type: geometry_msgs/msg/PointStamped
+    frame_id: base
+    stop: hold
+    fields:
+      - action: hand_place
+        unit: m
+        path: point
+        components: [x, y, z]
+        measured: {source: camera, path: pose.position, components: [x, y, z]}
+        limits: {velocity: 1.0}
+"""
+    path = tmp_path / 'robot.yaml'
+
+    def load(frame: str) -> None:
+        head, tail = TEXT.split('takeover:\n  sources:\n')
+        path.write_text(
+            f'{head.rstrip()}{hand}\ntakeover:\n  sources:\n    wand: {{topic: wand, type: '
+            f'geometry_msgs/msg/PointStamped, max_age: 0.2{frame}}}\n{tail}'
+            f'    - {{action: hand_place, meaning: {meaning}, source: wand, path: point, '
+            'components: [x, y, z], scale: 1.0}\n')
+        load_robot_description(path)
+
+    load('')
+    load(', frame_id: base')
+    with pytest.raises(DescriptionError, match="the source 'wand' in the frame 'tool' for hand_"):
+        load(', frame_id: tool')

@@ -311,3 +311,48 @@ def test_bad_keys(tmp_path: Path, keys: str, place: str, message: str) -> None:
     key = f'observation[0].{place}' if place else 'observation[0]'
     assert f'robot.yaml:14: {key}: ' in str(caught.value)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(('unit', 'keys', 'message'), [
+    ('rad', 'path: position', ''), ('rad/s', 'path: velocity', ''), ('N m', 'path: effort', ''),
+    ('1', 'path: velocity', ''), ('rad/s', 'path: position, derivative: true', ''),
+    ('rad/s^2', 'path: velocity, derivative: true', ''),
+    ('rad/s', 'path: position, scale: 2.0', ''),
+    ('rad/s', 'path: position', "'position' of sensor_msgs/msg/JointState is a position"),
+    ('rad', 'path: velocity', "'velocity' of sensor_msgs/msg/JointState is a velocity"),
+    ('rad', 'path: effort', "'effort' of sensor_msgs/msg/JointState is an effort"),
+    ('rad', 'path: position, derivative: true', 'is a position, whose derivative is observed'),
+    ('rad/s', 'path: velocity, derivative: true',
+     'is a velocity, whose derivative is observed')])
+def test_a_position_is_no_velocity(tmp_path: Path, unit: str, keys: str, message: str) -> None:
+    """A policy would see the one for the other."""
+    path = tmp_path / 'robot.yaml'
+    path.write_text((TEXT % f'source: arm, joints: [b, a], {keys}').replace(
+        "unit: '1', source: arm", f'unit: {unit!r}, source: arm'))
+    if not message:
+        load_robot_description(path)
+        return
+    with pytest.raises(DescriptionError, match='without a scale') as caught:
+        load_robot_description(path)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize('keys', [
+    f'{POINT}, minus: {{source: tool, path: pose.position}}', f'{POINT}, {TOOL}',
+    f'{TURN}, transform: yaw, {FROM_TOOL}',
+    'source: frames, path: transform.translation, components: [x, y, z], minus: {source: tool, '
+    'path: pose.position}'])
+def test_two_places_are_in_one_frame(tmp_path: Path, keys: str) -> None:
+    """Otherwise their difference, and one as the other sees it, would be of no place."""
+    path = tmp_path / 'robot.yaml'
+
+    def load(one: str, other: str) -> None:
+        text = TEXT.replace('topic: tool, ', f'topic: tool, frame_id: {one}, ').replace(
+            'topic: cube, ', f'topic: cube, frame_id: {other}, ').replace(
+            '  arm:', f'  frames: {{type: tf, parent: {other}, child: x, max_age: 1.0}}\n  arm:')
+        path.write_text(text % keys)
+        load_robot_description(path)
+
+    load('base', '/base')
+    with pytest.raises(DescriptionError, match="found the source 'tool' in the frame 'base'"):
+        load('base', 'world')

@@ -109,6 +109,8 @@ def test_a_history_at_another_rate_is_reported(loop: ControlLoop) -> None:
     robot = replace(ROBOT, observation=(replace(first, history=3), *others))
     assert not doubtful_settings(replace(loop, robot=robot))
     assert not doubtful_settings(replace(loop, tick=loop.tick // 2))
+    # 60 Hz, of a policy that has rounded its period.
+    assert not doubtful_settings(replace(loop, robot=robot, tick=loop.tick + 1000))
     [text] = doubtful_settings(replace(loop, robot=robot, tick=loop.tick // 2))
     assert text == (
         'parameter rate: the ticks of the history of joint_positions are 0.025 s apart, and were '

@@ -29,7 +29,14 @@ from builtin_interfaces.msg import Duration, Time
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.serialization import deserialize_message, serialize_message
 
-from dfp_ros.core.description.commands import CHUNK, CommandEntry, CommandTopic, Stop, TRAJECTORY
+from dfp_ros.core.description.commands import (
+    CHUNK,
+    CommandEntry,
+    CommandTopic,
+    POINT,
+    Stop,
+    TRAJECTORY,
+)
 from dfp_ros.core.description.robot import load_robot_description
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.policy.policy_file import read_spec
@@ -200,6 +207,19 @@ def test_a_trajectory_of_the_rest_of_the_chunk() -> None:
         assert list(point.velocities) == [0, 0, 0]
 
 
+@pytest.mark.parametrize('trajectory', [POINT, CHUNK])
+def test_a_trajectory_whose_velocities_are_commanded_too(trajectory: str) -> None:
+    """Each number goes where the description says, and none is computed."""
+    writer = CommandWriter(topic_of(
+        TRAJECTORY, to('arm', 'points.positions', joints=('a', 'b')),
+        to('speed', 'points.velocities', joints=('b', 'a')), trajectory=trajectory),
+        spec_of(arm=2, speed=2))
+    message = sent(writer, np.array([1.0, 2.0, 3.0, 4.0]), 0)
+    [point] = message.points
+    assert (message.joint_names, list(point.positions), list(point.velocities)) == (
+        ['a', 'b'], [1, 2], [4, 3])
+
+
 @pytest.mark.parametrize(('robot', 'policy'), [
     ('ur5e_cube', 'cube_single'), ('ur5e_cube', 'cube_play'), ('panda_lift', 'lift'),
     ('panda_joint', 'lift_joint')])
@@ -274,6 +294,14 @@ def test_integers_and_constants() -> None:
      "found the key 'stamp', which has no place in std_msgs/msg/Float64"),
     (topic_of('std_msgs/msg/Float64', to('q', 'data'), fixed={'data': 1.0}),
      'fixed: data is given by a field, too'),
+    (topic_of('geometry_msgs/msg/PoseStamped', to('r', 'pose.orientation', rotation='axis_angle'),
+              frame_id='base', fixed={'pose.orientation.w': 1.0}),
+     'fixed: pose.orientation.w is given by a field, too'),
+    (topic_of('geometry_msgs/msg/PointStamped', to('q', 'point.x'), frame_id='base',
+              fixed={'header.frame_id': 'tool'}),
+     'fixed: header.frame_id is given by frame_id, too'),
+    (topic_of('geometry_msgs/msg/PointStamped', to('q', 'point.x'), frame_id='base',
+              fixed={'header.stamp.sec': 1}), 'fixed: header.stamp.sec is given by stamp, too'),
     (topic_of('std_msgs/msg/Header', to('q', 'stamp.sec'), fixed={'frame_id': 4}),
      'fixed: found 4 for frame_id, which is string'),
     (topic_of('std_msgs/msg/Header', to('q', 'stamp.nanosec'), fixed={'stamp.sec': True}),

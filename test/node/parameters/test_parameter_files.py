@@ -55,6 +55,12 @@ def test_words_for_ros() -> None:
         '--ros-args', '-r', 'dfp_policy:__node:=pilot', '-r', 'dfp_preflight:__ns:=/other']
     assert name_from(mixed, 'dfp_policy') == '/pilot'
     assert name_from(mixed, 'dfp_preflight') == '/other/dfp_preflight'
+    # As in rcl, the first rule counts.
+    twice = [
+        '--ros-args', '-r', 'dfp_policy:__ns:=/a', '-r', '__ns:=/b', '-r', '__node:=c', '-r',
+        'dfp_policy:__node:=d']
+    assert name_from(twice, 'dfp_policy') == '/a/c'
+    assert name_from(twice, 'dfp_preflight') == '/b/c'
 
 
 @pytest.mark.parametrize(('pattern', 'is_for'), [
