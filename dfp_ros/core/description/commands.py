@@ -226,11 +226,11 @@ def read_command(
     for item in keys['fields'].items():
         own, own_kind = _read_stop(item.entries(), stop, kind)
         entries.append(entry := _read_entry(item, own, sources))
-        for path, places in entry.places.items():
+        for path, added in entry.places.items():
             others = taken.setdefault(path, set())
-            if fault := place_fault(path, places, others):
+            if fault := place_fault(path, added, others):
                 raise item.error(fault)
-            others.update(places)
+            others.update(added)
         if 'frame_id' in keys and entry.measured is not None:
             _require_same_frame(
                 item.entries()['measured'], entry, keys['frame_id'].text().lstrip('/'), sources)

@@ -63,7 +63,7 @@ class Operator:
         """Wait for an episode."""
         self._goal, self._temper = goal, temper or Temper()
         self._random = random.Random(seed)
-        self._is_within_episode = False
+        self._is_within_episode, self._began = False, math.nan
         self.is_commanding, self.reason = False, ''
         self.takeovers = self.episodes = self.helped = 0
 
