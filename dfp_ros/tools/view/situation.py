@@ -110,7 +110,7 @@ class Situation:
 
     @property
     def explanation(self) -> str:
-        """The node's description of the reasons; empty if it is of an earlier state."""
+        """Return the node's description of the reasons; empty if it is of an earlier state."""
         state, reasons = self.told
         is_of_now = self.state is not None and state == self.state.value and not (
             {*reasons.split()}.isdisjoint(self.reason.words.split()))

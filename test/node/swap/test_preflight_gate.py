@@ -139,7 +139,7 @@ class Swapping:
 
     @property
     def refusal(self) -> str:
-        """The reason of the last refusal."""
+        """Return the reason of the last refusal."""
         refused = self.swapper.standing.refusal
         return '' if refused is None else refused.reason
 

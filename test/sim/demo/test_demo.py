@@ -174,7 +174,8 @@ def test_the_last_episode_may_come_after_other_messages() -> None:
 
 def test_an_episode_that_was_not_recorded_is_not_drawn(tmp_path: Path) -> None:
     """The robot says why in its log."""
-    said = draw(tmp_path, tmp_path / 'x.gif', SimpleNamespace(), report(9))  # type: ignore[arg-type]
+    signals: Any = SimpleNamespace()
+    said = draw(tmp_path, tmp_path / 'x.gif', signals, report(9))
     assert said == (
         'no GIF: the recording of the episode cannot be read: No such file or directory')
 

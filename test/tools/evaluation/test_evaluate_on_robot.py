@@ -177,11 +177,6 @@ def test_two_kinds_of_episodes_have_no_common_rate(tmp_path: Path) -> None:
     found = evaluation(True)
     found.require_same_plan(plan)
     assert found.remarks == ['the options of the earlier episodes are unknown']
-    # Back on the first machine, the note does not count any more.
-    found.episodes.append(found.episodes[0])
-    back = found.remark_machine({'python': '3'}, 'here')
-    assert back == 'continued after 3 episodes with the software and host of the first one'
-    assert found.remark_machine({'python': '3'}, 'here') == ''
     found.write(tmp_path / 'a.json')
     again = robot_evaluation.read_evaluation(tmp_path / 'a.json')
     assert again.plan == plan

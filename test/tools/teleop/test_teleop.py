@@ -441,7 +441,7 @@ def test_letting_go_of_the_button_ends_the_motion() -> None:
         message.buttons = [0] * 5
         peer.wait_for(lambda: heard[-1].twist.linear.x == 0.0)
         count = len(heard)
-        joystick.wait_until_it_reads('given back')
+        peer.wait_for(lambda: 'given back' in joystick.output)
         assert joystick.stop() == 0, joystick.output
         # It is not taken over once more for the end.
         assert len(heard) == count
