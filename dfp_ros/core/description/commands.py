@@ -372,8 +372,9 @@ def _require_position(section: Section, entry: CommandEntry, stop: Stop) -> None
     Limits of velocity have it checked for jumps.
     """
     keys = section.entries()
-    if 'scale' in keys or stop is not Stop.HOLD and (
-            entry.limits.position is entry.limits.velocity is None):
+    is_read = stop is Stop.HOLD or (
+        entry.limits.position is not None or entry.limits.velocity is not None)
+    if 'scale' in keys or not is_read:
         return
     members = [f'.{item.text()}' for item in (
         keys['components'].items() if 'components' in keys else ())]

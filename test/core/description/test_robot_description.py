@@ -199,6 +199,14 @@ def test_how_a_source_is_taken(tmp_path: Path) -> None:
     assert gripper.qos == Reception('best_effort', 'volatile', 5)
 
 
+def with_commands(folder: Path, commands: str) -> Path:
+    """Write the shipped description with other commands."""
+    text = SHIPPED.read_text()
+    path = folder / 'robot.yaml'
+    path.write_text(f'{text[:text.index("commands:")]}commands:\n{commands}')
+    return path
+
+
 @pytest.mark.parametrize(('first', 'second', 'message'), [
     ('indices: [0, 1]', 'indices: [1]', '.fields[1]: data[1] is given a second time; give'),
     ('indices: [0, 1]', 'indices: [3]', ': data[2] is given by no field, and must not be'),
@@ -207,9 +215,7 @@ def test_how_a_source_is_taken(tmp_path: Path) -> None:
 def test_each_number_of_a_command_is_given_once(
         tmp_path: Path, first: str, second: str, message: str) -> None:
     """By one field: the node, the recorder and the conversion refuse the same descriptions."""
-    path, text = tmp_path / 'robot.yaml', (ROOT / 'config' / 'ur5e_cube.yaml').read_text()
-    path.write_text(text[:text.index('\ncommands:')] + f"""
-commands:
+    path = with_commands(tmp_path, f"""
   rates:
     topic: rates
     type: std_msgs/msg/Float64MultiArray
@@ -304,9 +310,7 @@ def test_keys_that_would_do_nothing(
 def test_a_number_is_given_once_however_its_path_is_written(
         tmp_path: Path, first: str, second: str, message: str) -> None:
     """By components, with dots, or as a rotation."""
-    path, text = tmp_path / 'robot.yaml', (ROOT / 'config' / 'ur5e_cube.yaml').read_text()
-    path.write_text(text[:text.index('\ncommands:')] + f"""
-commands:
+    path = with_commands(tmp_path, f"""
   hand:
     topic: hand
     type: geometry_msgs/msg/PoseStamped
@@ -342,9 +346,7 @@ commands:
 def test_a_rotation_is_measured_as_it_is_commanded(
         tmp_path: Path, rotation: str, measured: str, expected: str) -> None:
     """Read in another order, the first command would be another rotation than the robot's."""
-    path, text = tmp_path / 'robot.yaml', (ROOT / 'config' / 'ur5e_cube.yaml').read_text()
-    path.write_text(text[:text.index('\ncommands:')] + f"""
-commands:
+    path = with_commands(tmp_path, f"""
   hand:
     topic: hand
     type: geometry_msgs/msg/PoseStamped
@@ -377,13 +379,13 @@ commands:
     ('ramp', 'rad/s', 'position: {low: -1, high: 1}, acceleration: 1.0', 'path: velocity',
      "found the message field 'velocity', which is a velocity"),
     ('ramp', 'rad/s', 'acceleration: 1.0', 'path: velocity', ''),
+    ('ramp', 'rad/s', 'velocity: 1.0, acceleration: 1.0', 'path: velocity',
+     "found the message field 'velocity', which is a velocity"),
     ('keep', '1', '', 'path: effort', '')])
 def test_what_is_measured_is_a_position(
         tmp_path: Path, stop: str, unit: str, limits: str, measured: str, message: str) -> None:
     """A robot at rest has the velocity 0, and the first command would be the position 0."""
-    path, text = tmp_path / 'robot.yaml', (ROOT / 'config' / 'ur5e_cube.yaml').read_text()
-    path.write_text(text[:text.index('\ncommands:')] + f"""
-commands:
+    path = with_commands(tmp_path, f"""
   arm:
     topic: arm
     type: std_msgs/msg/Float64MultiArray
