@@ -28,7 +28,7 @@ from rosbags.typesys import get_typestore, Stores
 
 from dfp_ros.core.text.errors import nearest
 from dfp_ros.core.text.printable import listed, printable, quoted
-from dfp_ros.tools.bags.being_written import BeingWrittenError
+from dfp_ros.tools.bags.being_written import BeingWrittenError, require_no_writer
 from dfp_ros.tools.bags.database_file import DatabaseFile, SUMS
 from dfp_ros.tools.bags.definitions import add_definition, DefinitionError, is_usual
 from dfp_ros.tools.bags.mcap_file import McapFile, Waiting
@@ -273,18 +273,27 @@ class BagReader:
                 f'{file}: found {state.st_size} bytes, of which only {used} are on the disk, '
                 'expected a recording without holes; copy it again from where it was recorded')
 
+    def _require_content(self, file: Path) -> None:
+        """Check that a file is not empty; recorders write its header with the first messages."""
+        if not file.stat().st_size:
+            require_no_writer(file)
+            raise self.error(
+                f'{file}: found an empty file, expected a recording; its recorder may have ended '
+                'before it wrote the first messages, or the file was not copied completely')
+
     def _open(self, file: Path, stack: ExitStack) -> McapFile | DatabaseFile:
         """Open one file."""
         self._require_dense(file)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='dfp_bag_')))
         try:
+            self._require_content(file)
             path = unpack_file(file, folder) if file.suffix == '.zstd' else file
             if path.suffix == '.mcap':
                 return McapFile(path, self._waiting)
             database = DatabaseFile(path, folder)
             stack.callback(database.close)
             return database
-        except OSError:
+        except (OSError, self.error):
             raise
         except BeingWrittenError as error:
             raise self.error(f'{file}: {error}') from error

@@ -282,6 +282,26 @@ def test_an_mcap_file_that_is_still_written(tmp_path: Path) -> None:
             process.kill()
 
 
+@pytest.mark.parametrize('ending', ['mcap', 'db3'])
+def test_a_file_without_content(tmp_path: Path, ending: str) -> None:
+    """A recorder writes nothing before its first messages: it is named, and nothing is damaged."""
+    path = tmp_path / f'empty.{ending}'
+    path.touch()
+    wait = 'import sys; file = open(sys.argv[1], "ab"); print(flush=True); sys.stdin.read()'
+    with subprocess.Popen(
+            [sys.executable, '-c', wait, str(path)], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with pytest.raises(RecordingError, match=(
+                f'still being written, by process {process.pid}; end the recording')):
+            read(path)
+        process.kill()
+    with pytest.raises(RecordingError, match='found an empty file, expected a recording') as caught:
+        read(path)
+    assert 'damaged' not in str(caught.value)
+
+
 def test_no_room_to_unpack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database with a journal is put in order in TMPDIR, and it is that which is full."""
     path = write_bag(tmp_path / 'bag', demonstration(10), 'sqlite3')
