@@ -88,7 +88,7 @@ class HeardDecisions:
             # What came before the first decision may have had the same observation.
             assert joined or not heard or 0 in heard, (
                 f'transition {i} of {len(found)}: not of two steps in a row, of '
-                + '; '.join(' -> '.join(map(_brief, rows[place:place + 2])) + (
+                + '; '.join(' -> '.join(map(brief, rows[place:place + 2])) + (
                     ' (its next observation)' if place + 1 in following else '')
                     for place in heard)
                 + f'; its next observation is of {[rows[place].number for place in following]}')
@@ -110,7 +110,7 @@ def _follows(first: RecordedDecision, second: RecordedDecision, period: float) -
         and second.entry.step == first.entry.step + 1)
 
 
-def _brief(decision: RecordedDecision) -> str:
+def brief(decision: RecordedDecision) -> str:
     """Describe a decision in a few words."""
     entry = decision.entry
     return (

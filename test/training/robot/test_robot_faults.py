@@ -36,7 +36,7 @@ from dfp_ros.core.safety.reasons import Reason  # noqa: E402
 from dfp_ros.node.ros.qos import STATUS_QOS  # noqa: E402
 from testing.processes.arm_person import ArmPerson  # noqa: E402
 from testing.processes.fast_clock import FastClock  # noqa: E402
-from testing.processes.heard_decisions import HeardDecisions  # noqa: E402
+from testing.processes.heard_decisions import brief, HeardDecisions  # noqa: E402
 from testing.processes.robot_learning import (  # noqa: E402
     await_output,
     LearningCell,
@@ -121,7 +121,12 @@ class Learning:
                 if not np.array_equal(first.observation, second.observation):
                     assert by_person == (first.commander is Commanding.PERSON)
                 if commands(first) != commands(second):
-                    assert episode.terminals[i] == 1, (first, second)
+                    assert episode.terminals[i] == 1, (
+                        f'transition {i} of {len(episode)}, at the change from '
+                        + ' to '.join(
+                            f'{brief(row)}, policy {commands(row)[2]}' for row in (first, second))
+                        + (', with one observation' if np.array_equal(
+                            first.observation, second.observation) else ''))
         return count
 
 
