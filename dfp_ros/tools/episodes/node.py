@@ -418,7 +418,7 @@ class EpisodeManagerNode(Node):
             self.get_logger().warning(
                 'the success predicate cannot be evaluated: '
                 f'{printable(self._success.problem, TEXT)}', throttle_duration_sec=5.0)
-        elif not self._success.has_failed and not self._has_warned:
+        elif self._success.holds_from_start and not self._has_warned:
             self._has_warned = True
             self.get_logger().warning(
                 'the success predicate holds already at the start of the episode; it counts once '

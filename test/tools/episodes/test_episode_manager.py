@@ -40,7 +40,7 @@ from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.node.ros.late_answers import answer_later, Later
 from dfp_ros.node.ros.qos import SENSOR_QOS, STATUS_QOS
 from dfp_ros.tools.episodes.main import main
-from testing.processes.policy_cell import arguments, Cell, CommonNode, speed
+from testing.processes.policy_cell import arguments, Cell, CommonNode, SHIPPED, speed
 from testing.processes.ros_processes import NodeProcess, status_of
 
 MANAGER = 'dfp_ros.tools.episodes.main'
@@ -325,6 +325,26 @@ def test_a_success_predicate_and_a_reset_service(running: CommonNode, tmp_path: 
             manager.wait_for('running', episode=3)
             manager.process.leave()
         assert manager.heard[:4] == ['start', 'success', 'start', 'success']
+
+
+def test_a_speed_that_is_not_known_yet_is_no_scene_that_was_not_reset(
+        running: CommonNode, tmp_path: Path) -> None:
+    """At the start of each episode it has one sample, and the log says nothing of the scene."""
+    robot, file = tmp_path / 'robot.yaml', tmp_path / 'success.yaml'
+    text = SHIPPED.read_text()
+    assert '\nobservation:\n' in text
+    robot.write_text(text.replace('\nobservation:\n', (
+        '\nobservation:\n  - {name: cube_speed, unit: m/s, source: cube_0, '
+        'path: pose.position, components: [z], derivative: true}\n')))
+    file.write_text('hold: 0.1\nall:\n  - {field: cube_speed, above: 1.0, unit: m/s}\n')
+    with managed(running, success=file, robot=robot, time_limit=1.0) as cell:
+        cell.wait_for('resetting', 'a person resets the scene')
+        for episode in (1, 2):
+            assert cell.call('start').success
+            cell.wait_for('resetting', episode=episode)
+        assert cell.states[-1]['last'] == 'timeout'
+        assert cell.process.output.count(': TIMEOUT after') == 2
+        assert 'holds already' not in cell.process.output
 
 
 def test_a_reset_service_that_hangs_is_left_to_a_person(running: CommonNode) -> None:
