@@ -29,6 +29,7 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from dfp_ros.core.control.episode_marks import FAILURE, START, SUCCESS
+from dfp_ros.node.process.suspension import Suspension
 from dfp_ros.node.ros.qos import CALL_QOS
 from dfp_ros.tools.episodes.machine import Event
 from dfp_ros.tools.episodes.manager_claim import ManagerClaim
@@ -44,7 +45,6 @@ from dfp_ros.tools.evaluation.result import (
     RobotEvaluation,
 )
 from dfp_ros.tools.evaluation.software import software
-from dfp_ros.tools.evaluation.suspension import Suspension
 from dfp_ros.tools.recording.mark_topic import MarkTopic
 
 _POLL = 0.05  # s

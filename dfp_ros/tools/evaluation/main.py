@@ -37,12 +37,12 @@ from dfp_ros.core.text.printable import printable
 from dfp_ros.core.text.say import say
 from dfp_ros.node.parameters.files import own_words
 from dfp_ros.node.process.end_requests import collected_signals
+from dfp_ros.node.process.suspension import Suspension
 from dfp_ros.node.ros.start import join
 from dfp_ros.tools.episodes.service_call import how_to_resume
 from dfp_ros.tools.evaluation.evaluator import Ended, RobotEvaluator
 from dfp_ros.tools.evaluation.plan import Plan
 from dfp_ros.tools.evaluation.result import EvaluationError, read_evaluation, RobotEvaluation
-from dfp_ros.tools.evaluation.suspension import Suspension
 from dfp_ros.tools.recording.operator_keys import OperatorKeys
 
 
