@@ -349,6 +349,18 @@ def test_isaac_env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill_in(tmp_path, foreign, unit='rad', minus='[0.1, -1.5]', offset='[0.1, -1.5]')
 
 
+@pytest.mark.parametrize('content', [ENV, yaml.safe_dump(descriptors())])
+def test_isaac_lab_without_an_action(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str) -> None:
+    """The input, of which there is one as expected, is not the fault."""
+    model = onnx.load(write_recurrent(tmp_path / 'policy.onnx', 17, 2))
+    del model.graph.output[0]
+    onnx.save(model, tmp_path / 'policy.onnx')
+    (tmp_path / 'isaac.yaml').write_text(content)
+    assert main([str(tmp_path / 'policy.onnx'), str(tmp_path / 'isaac.yaml')]) == 2
+    assert 'found the outputs h_out, c_out, expected one of actions' in capsys.readouterr().err
+
+
 def test_the_default_offset_of_a_velocity_is_no_posture(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the default velocity of the joints, which is 0 if the file says so."""
