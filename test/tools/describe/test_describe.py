@@ -415,6 +415,17 @@ def test_limits_of_the_urdf_are_no_limits_of_an_unknown_number(interface: str) -
     assert ('measured' in field) is (interface == '')
 
 
+@pytest.mark.parametrize(('interface', 'words'), [
+    ('position', '# largest speed\n'), ('velocity', '# largest speed\n'),
+    ('effort', '# largest effort\n'), ('', '# largest speed, or largest effort\n')])
+def test_the_largest_is_named_by_its_kind(interface: str, words: str) -> None:
+    """A position has no largest effort."""
+    text = write_scaffold(survey(urdf='', taken=(TakenTopic(
+        'arm/commands', 'std_msgs/msg/Float64MultiArray', ('/x',), joints=NAMES[:2],
+        interface=interface),)), 'robot')
+    assert words in text
+
+
 def test_a_trajectory_has_positions_whatever_its_controller_commands() -> None:
     """A trajectory controller with a velocity interface takes positions, too."""
     for interface in ('velocity', 'effort', 'position', ''):
