@@ -350,6 +350,9 @@ class EpisodeManagerNode(Node):
                     if event is Event.LOST:
                         self._drop_calls()
                     self._apply(event, reason)
+                    if event is Event.OTHER_STOP and Effect.RESET in self._calls:
+                        # What has not begun would move what was stopped.
+                        self._calls[Effect.RESET].withdraw()
             self._take_answers()
             self._apply(Event.TICK)
             self._evaluate()

@@ -422,6 +422,25 @@ def test_a_stop_by_a_person_is_never_resumed_unasked(running: CommonNode) -> Non
             manager.process.leave()
 
 
+def test_a_stop_by_a_person_withdraws_a_reset_that_has_not_begun(running: CommonNode) -> None:
+    """The service that resets the scene comes later, and moves the robot only when asked to."""
+    with Cell(running) as cell:
+        cell.wait_for_motion()
+        manager = Managed(cell, reset_service='scene/reset', settle=0.0, auto_start='true')
+        with manager.process:
+            manager.wait_for('resetting')
+            assert cell.peer.call(Trigger, 'dfp_policy/stop').success
+            manager.wait_for('resetting', 'another than this node called ~/stop')
+            assert manager.states[-1]['needs_person']
+            scene = Scene(cell)
+            require_rest(cell)
+            assert scene.calls == 0
+            assert manager.call('start').success
+            manager.wait_for('running', episode=1)
+            assert scene.calls == 1
+            manager.process.leave()
+
+
 def test_a_robot_that_is_resumed_between_episodes_is_stopped_again(running: CommonNode) -> None:
     """It runs only in an episode."""
     with managed(running) as cell:
