@@ -153,6 +153,7 @@ class EpisodeManagerNode(Node):
             return
         was_held = self._watch.is_held or not self._watch.is_present
         self._apply(Event.END, 'the episode manager ended')
+        self._withdraw_reset()
         if not was_held and self._wait_until_held():
             self.get_logger().info(
                 f'the robot is stopped; {how_to_resume(self, self._settings.policy_node)} lets '
@@ -350,9 +351,8 @@ class EpisodeManagerNode(Node):
                     if event is Event.LOST:
                         self._drop_calls()
                     self._apply(event, reason)
-                    if event is Event.OTHER_STOP and Effect.RESET in self._calls:
-                        # What has not begun would move what was stopped.
-                        self._calls[Effect.RESET].withdraw()
+                    if event in (Event.LOST, Event.OTHER_STOP):
+                        self._withdraw_reset()
             self._take_answers()
             self._apply(Event.TICK)
             self._evaluate()
@@ -392,6 +392,11 @@ class EpisodeManagerNode(Node):
         for effect in _WORDS:
             if effect in self._calls:
                 self._calls.pop(effect).drop()
+
+    def _withdraw_reset(self) -> None:
+        """Withdraw a reset of the scene that has not begun: nobody waits for its motion now."""
+        if Effect.RESET in self._calls:
+            self._calls[Effect.RESET].withdraw()
 
     def _take_answers(self) -> None:
         """Take the answers of services."""

@@ -481,6 +481,18 @@ def test_a_policy_node_that_is_killed_and_started_again(policy: Path) -> None:
             cell.wait_for('waiting')
 
 
+def test_a_reset_that_has_not_begun_is_withdrawn_with_the_policy_node(policy: Path) -> None:
+    """Nothing moves the robot while nobody holds it."""
+    with managed(policy, reset_service='scene/reset', auto_start='true') as cell:
+        cell.wait_for('resetting')
+        cell.cell.process.process.kill()
+        cell.wait_for('waiting')
+        scene = Scene(cell.cell)
+        count = len(cell.reports)
+        cell.peer.wait_for(lambda: len(cell.reports) > count + 2)
+        assert scene.calls == 0
+
+
 def test_a_policy_node_that_is_not_active(running: CommonNode) -> None:
     """The state says so, and nothing starts."""
     with managed(running, auto_start='true') as cell:
