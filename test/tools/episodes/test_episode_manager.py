@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 import contextlib
+import itertools
 import json
 import os
 from pathlib import Path
@@ -33,15 +34,16 @@ pytest.importorskip('rclpy')
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
 from lifecycle_msgs.msg import Transition
-from std_msgs.msg import Bool, String
+from std_msgs.msg import Bool, Float64MultiArray, MultiArrayDimension, MultiArrayLayout, String
 from std_srvs.srv import Trigger
 
+from dfp_ros.core.control.decision import State
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.node.ros.late_answers import answer_later, Later
-from dfp_ros.node.ros.qos import SENSOR_QOS, STATUS_QOS
+from dfp_ros.node.ros.qos import DECISION_QOS, SENSOR_QOS, STATUS_QOS
 from dfp_ros.tools.episodes.main import main
 from testing.processes.policy_cell import arguments, Cell, CommonNode, SHIPPED, speed
-from testing.processes.ros_processes import NodeProcess, status_of
+from testing.processes.ros_processes import NodeProcess, Peer, status_of
 
 MANAGER = 'dfp_ros.tools.episodes.main'
 # Runs a command in a terminal, whose keys are what is written to a named pipe.
@@ -439,6 +441,45 @@ def test_a_stop_by_a_person_withdraws_a_reset_that_has_not_begun(running: Common
             manager.wait_for('running', episode=1)
             assert scene.calls == 1
             manager.process.leave()
+
+
+def test_a_stop_by_a_person_as_an_episode_starts_is_not_resumed() -> None:
+    """It comes while the policy begins anew, and is in the next row."""
+    domain = free_domain()
+    called: list[str] = []
+    states: list[dict[str, Any]] = []
+    with Peer(domain) as peer:
+        for word in ('stop', 'reset', 'resume'):
+            def answer(_: Any, response: Any, word: str = word) -> Any:
+                called.append(word)
+                response.success = True
+                return response
+            peer.node.create_service(Trigger, f'dfp_policy/{word}', answer)
+        publisher = peer.node.create_publisher(
+            Float64MultiArray, 'dfp_policy/statistics', DECISION_QOS)
+        layout = MultiArrayLayout(dim=[
+            MultiArrayDimension(label=label, size=1, stride=1)
+            for label in ('ticks', 'state', 'operator_stops')])
+        ticks = itertools.count(1)
+
+        def report() -> None:
+            # Those of the manager, and the person's.
+            stops = called.count('stop') + called.count('reset')
+            state = State.STOPPED if stops else State.RUNNING
+            publisher.publish(Float64MultiArray(
+                layout=layout, data=[float(next(ticks)), float(list(State).index(state)),
+                                     float(stops)]))
+        peer.node.create_timer(0.1, report)
+        peer.node.create_subscription(
+            String, 'episode_manager/state',
+            lambda message: states.append(json.loads(message.data)), STATUS_QOS)
+        with NodeProcess(MANAGER, domain) as manager:
+            peer.wait_for(lambda: states and states[-1]['state'] == 'resetting')
+            assert peer.call(Trigger, 'episode_manager/start').success
+            peer.wait_for(lambda: states[-1]['state'] == 'ready' and (
+                'another than this node called ~/stop' in states[-1]['reason']))
+            assert called == ['stop', 'reset'], manager.output
+            manager.leave()
 
 
 def test_a_robot_that_is_resumed_between_episodes_is_stopped_again(running: CommonNode) -> None:
