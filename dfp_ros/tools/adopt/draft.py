@@ -219,7 +219,7 @@ def draft_field(name: str | None, size: int | str, unit: str | None = None) -> F
 
 def ask_beyond(field: Facts, key: str, stated: object, kind: str) -> None:
     """
-    Ask for the scale or the offset of a kind of action that is more than both.
+    Ask for the scale or the offset of a kind of action that may be more than both.
 
     :param field: The field of the output.
     :param key: scale or offset.
@@ -228,8 +228,8 @@ def ask_beyond(field: Facts, key: str, stated: object, kind: str) -> None:
     """
     found = '' if stated is None else f'the file states {printable(repr(stated), 100)}, but '
     field.put(key, None, (
-        f'{found}a {printable(kind)} is not offset + scale * number; docs/adopting.md has what is '
-        'covered'))
+        f'{found}a {printable(kind)} may be more than offset + scale * number; docs/adopting.md '
+        'has what is covered'))
 
 
 def find_states(foreign: ForeignModel) -> dict[str, str]:

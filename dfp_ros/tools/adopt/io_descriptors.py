@@ -74,10 +74,14 @@ def draft_of_io_descriptors(
     states = find_states(foreign)
     inputs = [name for name in foreign.inputs if name not in states]
     outputs = [name for name in foreign.outputs if name not in states.values()]
-    if len(inputs) != 1 or not outputs:
+    if len(inputs) != 1:
         raise AdoptError(
             f'{foreign.path}: found the inputs {", ".join(inputs)}, expected one input of '
             'observations; leave the descriptors out and describe it in a YAML file')
+    if not outputs:
+        raise AdoptError(
+            f'{foreign.path}: found the outputs {", ".join(foreign.outputs)}, expected one of '
+            'actions beside the states; leave the descriptors out and describe it in a YAML file')
     action = 'actions' if 'actions' in outputs else outputs[0]
     described = _group(foreign, inputs[0], path, content['observations'])
     draft.inputs[inputs[0]] = [_term(path, each, action) for each in described]

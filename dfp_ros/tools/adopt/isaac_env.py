@@ -87,10 +87,15 @@ def draft_of_isaac_env(
     states = find_states(foreign)
     inputs = [name for name in foreign.inputs if name not in states]
     outputs = [name for name in foreign.outputs if name not in states.values()]
-    if len(inputs) != 1 or not outputs:
+    if len(inputs) != 1:
         raise AdoptError(
             f'{foreign.path}: found the inputs {", ".join(inputs)}, expected one input of '
             'observations; leave the configuration out and describe it in a YAML file')
+    if not outputs:
+        raise AdoptError(
+            f'{foreign.path}: found the outputs {", ".join(foreign.outputs)}, expected one of '
+            'actions beside the states; leave the configuration out and describe it in a YAML '
+            'file')
     action = 'actions' if 'actions' in outputs else outputs[0]
     groups = mapping(content['observations'])
     group = mapping(groups.get('policy'))

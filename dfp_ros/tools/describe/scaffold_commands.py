@@ -31,6 +31,8 @@ _STOPS = {'position': 'hold', 'velocity': 'ramp'}
 _UNITS = {'position': {'rad': 'rad', 'm': 'm'}, 'velocity': {'rad': 'rad/s', 'm': 'm/s'}}
 # Units to ask for, if the interface is not one of these.
 _ASKED = {'effort': 'N m or N', 'acceleration': 'rad/s^2 or m/s^2'}
+_LARGEST = {
+    'position': 'largest speed', 'velocity': 'largest speed', 'effort': 'largest effort'}
 # Fields of a JointState beside the positions.
 _FIELDS = ('velocity', 'effort')
 _ACCELERATION = 'maximum change of speed per second'
@@ -172,7 +174,8 @@ def _joints(
         velocity = _all([joint.velocity for joint in known])
         lines += _limits(
             low, high, velocity or MARK,
-            'from the URDF' if velocity else 'largest speed, or largest effort',
+            'from the URDF' if velocity else _LARGEST.get(
+                interface, 'largest speed, or largest effort'),
             is_velocity=interface not in ('position', ''))
     return lines
 

@@ -23,7 +23,9 @@ _OURS = (
     'mark_episodes', 'episode_manager', 'evaluate_on_robot', 'teleop_keyboard', 'teleop_joy',
     'scripted_operator')
 # Nodes that listen to anything, without being commanded by it.
-_LISTENERS = ('rosbag2_recorder', 'rviz', 'rviz2', 'foxglove_bridge')
+_LISTENERS = ('rosbag2_recorder', 'rviz', 'rviz2', 'foxglove_bridge', 'plotjuggler')
+# Begins of the names of others: `ros2 topic echo`, and rqt, with their process.
+_LISTENING = ('_ros2cli', 'rqt_gui_')
 _PLUMBING = (
     'rosout', 'parameter_events', 'clock', 'robot_description', 'diagnostics',
     'diagnostics_agg', 'diagnostics_toplevel_state', 'tf', 'tf_static', 'episode_marks')
@@ -52,6 +54,12 @@ def is_ours(node: str) -> bool:
     return node.rpartition('/')[2] in _OURS
 
 
+def _only_listens(node: str) -> bool:
+    """Tell whether a node, given by its full name, listens to anything."""
+    name = node.rpartition('/')[2]
+    return name in _LISTENERS or name.startswith(_LISTENING)
+
+
 def classify(
         topic: str, kind: str, publishers: Sequence[str], subscribers: Sequence[str],
 ) -> tuple[str, str]:
@@ -67,9 +75,7 @@ def classify(
     """
     name = topic.rpartition('/')[2]
     publishers = [node for node in publishers if not is_ours(node)]
-    subscribers = [
-        node for node in subscribers
-        if not is_ours(node) and node.rpartition('/')[2] not in _LISTENERS]
+    subscribers = [node for node in subscribers if not is_ours(node) and not _only_listens(node)]
     if not publishers and not subscribers or name in _PLUMBING or '/_' in topic or (
             kind.startswith('lifecycle_msgs/')):
         return '', ''

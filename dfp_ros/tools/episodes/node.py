@@ -66,6 +66,8 @@ from dfp_ros.tools.recording.operator_keys import OperatorKeys
 _PERIOD = 0.05  # s
 # Longest time in s to the answer of the policy node.
 _ANSWER = 3.0
+# Longest time in s to its next row, which has what happened before the answer.
+_ROW = 0.3
 # Longest time in s for which the end of the program waits until the robot is stopped.
 _LONGEST_STOP = 4.0
 # Longest time in s for which the policy node is being activated.
@@ -123,6 +125,8 @@ class EpisodeManagerNode(Node):
         self._reset: Any = None
         self._success: SuccessMonitor | None = None
         self._calls: dict[Effect, ServiceCall | ReleasedReset] = {}
+        # Rows of the policy node when it had begun anew, and until when another is awaited.
+        self._prepared: tuple[int, float] | None = None
         self._is_open = False
         self._is_advancing = self._is_outranked = False
         self._judged_unsolved = False
@@ -153,6 +157,7 @@ class EpisodeManagerNode(Node):
             return
         was_held = self._watch.is_held or not self._watch.is_present
         self._apply(Event.END, 'the episode manager ended')
+        self._withdraw_reset()
         if not was_held and self._wait_until_held():
             self.get_logger().info(
                 f'the robot is stopped; {how_to_resume(self, self._settings.policy_node)} lets '
@@ -350,7 +355,10 @@ class EpisodeManagerNode(Node):
                     if event is Event.LOST:
                         self._drop_calls()
                     self._apply(event, reason)
+                    if event in (Event.LOST, Event.OTHER_STOP):
+                        self._withdraw_reset()
             self._take_answers()
+            self._go_on()
             self._apply(Event.TICK)
             self._evaluate()
             self._read_keys()
@@ -390,12 +398,26 @@ class EpisodeManagerNode(Node):
             if effect in self._calls:
                 self._calls.pop(effect).drop()
 
+    def _withdraw_reset(self) -> None:
+        """Withdraw a reset of the scene that has not begun: nobody waits for its motion now."""
+        if Effect.RESET in self._calls:
+            self._calls[Effect.RESET].withdraw()
+
     def _take_answers(self) -> None:
         """Take the answers of services."""
         for effect, call in list(self._calls.items()):
             if self._calls.get(effect) is call and (answer := call.poll()) is not None:
                 del self._calls[effect]
                 self._take_answer(effect, answer)
+
+    def _go_on(self) -> None:
+        """Go on once the policy node has begun anew, and a row shows that nobody stopped it."""
+        if self._prepared is None:
+            return
+        rows, deadline = self._prepared
+        if self._watch.rows > rows or time.monotonic() >= deadline:
+            self._prepared = None
+            self._apply(Event.PREPARED)
 
     def _take_answer(self, effect: Effect, answer: Answer) -> None:
         """Take an answer."""
@@ -405,6 +427,10 @@ class EpisodeManagerNode(Node):
         elif effect is Effect.STOP:
             self._watch.note_answer(time.monotonic(), answer.has_answered)
             self._watch.set_held(answer.success)
+        elif effect is Effect.PREPARE and answer.success:
+            # A stop by a person is in the next row.
+            self._prepared = self._watch.rows, time.monotonic() + _ROW
+            return
         self._apply(done if answer.success else failed, '' if answer.success else answer.message)
 
     def _evaluate(self) -> None:
@@ -418,7 +444,7 @@ class EpisodeManagerNode(Node):
             self.get_logger().warning(
                 'the success predicate cannot be evaluated: '
                 f'{printable(self._success.problem, TEXT)}', throttle_duration_sec=5.0)
-        elif not self._success.has_failed and not self._has_warned:
+        elif self._success.holds_from_start and not self._has_warned:
             self._has_warned = True
             self.get_logger().warning(
                 'the success predicate holds already at the start of the episode; it counts once '
@@ -447,6 +473,8 @@ class EpisodeManagerNode(Node):
             return
         if effect is Effect.STOP:
             self._watch.note_stop()
+        elif effect is Effect.PREPARE:
+            self._prepared = None
         elif effect is Effect.RELEASE:
             self._begin_episode()
         assert self._policy is not None

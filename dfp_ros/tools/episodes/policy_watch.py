@@ -102,6 +102,7 @@ class PolicyWatch:
 
     :param name: The node's name, for messages.
 
+    :ivar rows: Number of rows so far.
     :ivar ticks: Control steps of the node according to the newest row; NaN without one.
     :ivar held_rows: Number of rows, of which there are ten a second, with a held robot.
     :ivar is_present: Whether the node is there, and active.
@@ -113,7 +114,7 @@ class PolicyWatch:
         """Start without a row."""
         self._name = name
         self.ticks = math.nan
-        self.held_rows = 0
+        self.rows = self.held_rows = 0
         self.is_held = self.is_released = False
         self.is_present = False
         self._is_readable = True
@@ -171,6 +172,7 @@ class PolicyWatch:
         self._is_readable = row is not None
         if row is None:
             return
+        self.rows += 1
         last, self._row = self._row, row
         self.ticks = row.ticks
         if row.state is not None:

@@ -73,10 +73,15 @@ class ServiceCall:
         self._deadline = time.monotonic() + (timeout if found_within is None else found_within)
         self._gone = math.inf
         self._future: Any = None
+        #: Whether it was withdrawn before it was sent.
+        self.is_withdrawn = False
         self._call()
 
     def poll(self) -> Answer | None:
         """Return the answer, or why there is none; None while it may come."""
+        if self.is_withdrawn:
+            return Answer(
+                False, f'service {self._name}: withdrawn before it was called', has_answered=False)
         self._call()
         if self._future is not None and self._future.done():
             return self._read()
@@ -92,6 +97,10 @@ class ServiceCall:
         elif now < self._deadline:
             reason = 'its node ended before it answered'
         return Answer(False, f'service {self._name}: {reason}', has_answered=False)
+
+    def withdraw(self) -> None:
+        """Do not send it any more; what was sent is executed."""
+        self.is_withdrawn = self._future is None
 
     def drop(self) -> None:
         """Forget the call; it may be executed nevertheless."""
@@ -209,7 +218,8 @@ class ReleasedReset:
     """
     Reset of the scene while the policy node is inactive, so that others command the robot.
 
-    The node is activated again, also if the reset fails; the stop of its operator stays in force.
+    The node is activated again, also if the reset fails or is withdrawn; the stop of its operator
+    stays in force.
 
     :param begin: Begins each step, in order: deactivation, reset, activation.
     """
@@ -219,6 +229,7 @@ class ReleasedReset:
         self._begin = list(begin)
         self._call = self._begin.pop(0)()
         self._reset: Answer | None = None
+        self._is_withdrawn = False
 
     def poll(self) -> Answer | None:
         """Return the answer of the reset, or of a transition that failed; None if too early."""
@@ -227,9 +238,18 @@ class ReleasedReset:
                 self._reset = answer
             elif not answer.success or not self._begin:
                 return self._reset if answer.success else answer
+            elif self._is_withdrawn:
+                self._begin.pop(0)
+                self._reset = Answer(False, 'the reset was withdrawn before it began', False)
             self._call = self._begin.pop(0)()
         return None
 
     def drop(self) -> None:
         """Forget it, at whichever step it is."""
         self._call.drop()
+
+    def withdraw(self) -> None:
+        """Leave the reset out; what was sent of it is executed."""
+        self._is_withdrawn = True
+        if len(self._begin) == 1:
+            self._call.withdraw()

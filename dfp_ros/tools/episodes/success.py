@@ -16,11 +16,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
 import os
 
-from dfp_ros.core.description.observation import ObservationEntry
+from dfp_ros.core.description.observation import ObservationEntry, WAIT
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.description.sources import Source
 from dfp_ros.core.description.yaml_section import read_yaml, Section
@@ -62,6 +62,15 @@ class Condition:
     def holds(self, value: float) -> bool:
         """Return whether a value fulfils it; NaN does not."""
         return self.low < value < self.high
+
+    def fails(self, value: float) -> bool:
+        """
+        Return whether a value is beyond a bound.
+
+        NaN is not: it is not known. An infinite one, as of a sensor that sees nothing within its
+        range, is known, and beyond the bounds on that side.
+        """
+        return value <= self.low > -math.inf or value >= self.high < math.inf
 
 
 @dataclass(frozen=True)
@@ -193,7 +202,10 @@ class SuccessMonitor:
             reading.source for entry in entries.values() for reading in entry.readings}
         self.sources: dict[str, Source] = {
             name: source for name, source in robot.sources.items() if name in names}
-        self._fields = {name: ObservationField(entry) for name, entry in entries.items()}
+        # The rate of 0 that at_start may begin with is not measured.
+        self._fields = {
+            name: ObservationField(replace(entry, at_start=WAIT))
+            for name, entry in entries.items()}
         self._store = SampleStore(self.sources, in_order=True)
         self._freshness = FreshnessMonitor(self.sources.values())
         self.problem = ''
@@ -216,6 +228,11 @@ class SuccessMonitor:
     def has_failed(self) -> bool:
         """Whether a condition failed at some time since the start of the episode."""
         return self._has_failed
+
+    @property
+    def holds_from_start(self) -> bool:
+        """Whether the conditions hold, and none failed since the start of the episode."""
+        return self._since is not None and not self._has_failed
 
     def holds(self, now: int) -> bool:
         """
@@ -244,8 +261,7 @@ class SuccessMonitor:
         found = [
             (each, math.nan if (numbers := values[each.entry.name]) is None
              else numbers[each.element]) for each in self.predicate.conditions]
-        self._has_failed |= any(
-            math.isfinite(number) and not each.holds(number) for each, number in found)
+        self._has_failed |= any(each.fails(number) for each, number in found)
         return all(each.holds(number) for each, number in found)
 
     def poll(self, now: int, elapsed: float) -> bool:

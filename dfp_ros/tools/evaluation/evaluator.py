@@ -29,6 +29,7 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from dfp_ros.core.control.episode_marks import FAILURE, START, SUCCESS
+from dfp_ros.node.process.suspension import Suspension
 from dfp_ros.node.ros.qos import CALL_QOS
 from dfp_ros.tools.episodes.machine import Event
 from dfp_ros.tools.episodes.manager_claim import ManagerClaim
@@ -44,13 +45,11 @@ from dfp_ros.tools.evaluation.result import (
     RobotEvaluation,
 )
 from dfp_ros.tools.evaluation.software import software
-from dfp_ros.tools.evaluation.suspension import Suspension
 from dfp_ros.tools.recording.mark_topic import MarkTopic
 
 _POLL = 0.05  # s
 _ANSWER = 10.0  # s
-# Longest preparation of a scene in s, such as a robot that puts a part back.
-_PREPARATION = 600.0
+_PREPARATION = 600.0  # s, longest one of a scene, such as a robot that puts a part back
 _GONE = 3.0  # s
 # Longest time from a swap to its report, beside two control periods of at most a second, in s.
 _REPORTED = 0.2
@@ -192,9 +191,10 @@ class RobotEvaluator:
             self.is_released = True
         if self._scene is not None:
             self._marks.clear()
-            self._calls.wait(ServiceCall(
-                self._node, self._scene, self._plan.scene, _PREPARATION, found_within=_ANSWER),
-                check)
+            while self._is_suspended or not self._calls.wait_unless(ServiceCall(
+                    self._node, self._scene, self._plan.scene, _PREPARATION, found_within=_ANSWER),
+                    check, lambda: self._is_suspended):
+                self._await_permission(evaluation)
             settled = time.monotonic() + self._plan.settle
             while time.monotonic() < settled:
                 self._poll(evaluation)

@@ -31,17 +31,18 @@ import sys
 import rclpy
 
 from dfp_ros.core.description.topic_name import is_topic_name
+from dfp_ros.core.files.replaceable import require_writable
 from dfp_ros.core.files.user_path import user_path
 from dfp_ros.core.text.printable import printable
 from dfp_ros.core.text.say import say
 from dfp_ros.node.parameters.files import own_words
 from dfp_ros.node.process.end_requests import collected_signals
+from dfp_ros.node.process.suspension import Suspension
 from dfp_ros.node.ros.start import join
 from dfp_ros.tools.episodes.service_call import how_to_resume
 from dfp_ros.tools.evaluation.evaluator import Ended, RobotEvaluator
 from dfp_ros.tools.evaluation.plan import Plan
 from dfp_ros.tools.evaluation.result import EvaluationError, read_evaluation, RobotEvaluation
-from dfp_ros.tools.evaluation.suspension import Suspension
 from dfp_ros.tools.recording.operator_keys import OperatorKeys
 
 
@@ -94,15 +95,20 @@ def find_earlier(asked: argparse.Namespace) -> RobotEvaluation | None:
     :raises EvaluationError: If an unexpected file exists, or the result cannot be written.
     """
     path: Path = asked.out
-    if asked.go_on:
-        return read_evaluation(path)
-    if path.exists() and not asked.force or path.is_dir():
-        raise EvaluationError(
-            f'--out: {path} already exists; name another file, continue it (--continue), or '
-            'overwrite it (--force)')
-    if not path.absolute().parent.is_dir():
-        raise EvaluationError(f'--out: there is no folder {path.absolute().parent}')
-    return None
+    earlier = read_evaluation(path) if asked.go_on else None
+    if earlier is None:
+        if path.exists() and not asked.force or path.is_dir():
+            raise EvaluationError(
+                f'--out: {path} already exists; name another file, continue it (--continue), or '
+                'overwrite it (--force)')
+        if not path.absolute().parent.is_dir():
+            raise EvaluationError(f'--out: there is no folder {path.absolute().parent}')
+    try:
+        # Before the robot is stopped.
+        require_writable(path)
+    except OSError as error:
+        raise EvaluationError(f'--out: {path} cannot be written: {error.strerror}') from error
+    return earlier
 
 
 def main(args: list[str] | None = None) -> int:
@@ -172,9 +178,11 @@ def _report(
     try:
         evaluation.write(asked.out)
         say(f'written to {asked.out}')
+        is_written = True
     except EvaluationError as error:
+        # The robot is stopped or not, whether or not there is a file.
         _complain(error)
-        return 1
+        is_written = False
     if evaluator.is_outranked:
         return 1
     if evaluator.is_released:
@@ -183,7 +191,7 @@ def _report(
         say(f'the robot is stopped; {resume} lets the policy continue')
     else:
         _complain('the policy node did not answer: check the robot')
-    return 0 if evaluation.is_complete and resume else 1
+    return 0 if is_written and evaluation.is_complete and resume else 1
 
 
 def _complain(what: object) -> None:

@@ -115,3 +115,24 @@ class PolicyCalls:
             raise
         if not answer.success:
             raise EvaluationError(answer.message)
+
+    def wait_unless(
+            self, call: ServiceCall, check: Callable[[], object],
+            is_stopped: Callable[[], bool]) -> bool:
+        """
+        Wait for a call that moves the robot, and must succeed.
+
+        :param check: As for :meth:`wait`.
+        :param is_stopped: Whether another has stopped the robot: the call is not sent any more.
+        :return: Whether it was sent.
+        """
+        def check_both() -> None:
+            check()
+            if is_stopped():
+                call.withdraw()
+        try:
+            self.wait(call, check_both)
+        except EvaluationError:
+            if not call.is_withdrawn:
+                raise
+        return not call.is_withdrawn

@@ -161,7 +161,8 @@ class RobotEvaluation:
         # It holds from then on, until another note says otherwise.
         if what == last or not changed and not last:
             return ''
-        self.remark(text := f'{begin}{len(self.episodes)}{between}{what}')
+        # Also if it was so before, and no episode came between.
+        self.remarks.append(text := f'{begin}{len(self.episodes)}{between}{what}')
         return text
 
     def require_same(self, policy: Mapping[str, Any], robot: Mapping[str, Any]) -> None:

@@ -72,6 +72,7 @@ class BagWriter:
         the bag is played.
     :raises BagError: If the folder exists or cannot be written.
 
+    :ivar queue_size: As above.
     :ivar written: Messages that are safely in the bag; once it is closed, all that are in it.
     :ivar dropped: Messages dropped because the queue was full.
     :ivar received: All messages received.
@@ -88,6 +89,7 @@ class BagWriter:
         self._types = types
         self._reserve = reserve
         self._latched = latched
+        self.queue_size = queue_size
         self._queue: Queue[tuple[int, int, bytes] | None] = Queue(queue_size)
         self.written = 0
         self.dropped = 0

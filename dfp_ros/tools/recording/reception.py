@@ -19,7 +19,7 @@ from dfp_ros.tools.recording.bag_writer import BagWriter
 
 # A smaller backward step of the clock, in ns, is an adjustment.
 _ADJUSTMENT = 1_000_000_000
-# Messages, and their bytes, that wait for a time.
+# Messages, and their bytes, that wait for a time at most.
 _MOST_EARLY, _MOST_BYTES = 10_000, 1 << 26
 
 
@@ -37,6 +37,8 @@ class Reception:
     def __init__(self, bag: BagWriter) -> None:
         """Start before the first message."""
         self._bag = bag
+        # They come to the queue all at once.
+        self._most = min(_MOST_EARLY, bag.queue_size // 2)
         self._last = 0
         self._early: list[tuple[int, bytes]] = []
         self._bytes = 0
@@ -53,7 +55,7 @@ class Reception:
         if now < self._last - _ADJUSTMENT:
             return (self._last - now) * 1e-9
         self._last = max(now, self._last)
-        if self._last or len(self._early) == _MOST_EARLY or self._bytes > _MOST_BYTES:
+        if self._last or len(self._early) >= self._most or self._bytes > _MOST_BYTES:
             self.end()
             self._bag.add(topic, self._last, message)
         else:

@@ -71,6 +71,10 @@ class HeldKeys:
         self._held_until = now + self._release_after
         return True
 
+    def release(self) -> None:
+        """Let go of all keys."""
+        self._held_until = 0.0
+
     def is_held(self, now: float) -> bool:
         """Tell whether the person commands."""
         return now < self._held_until

@@ -42,6 +42,7 @@ from dfp_ros.node.parameters.declare import declare_parameter
 from dfp_ros.node.parameters.names import require_name
 from dfp_ros.node.process.end_requests import collected_signals
 from dfp_ros.node.process.start import raise_interrupts
+from dfp_ros.node.process.suspension import Suspension
 from dfp_ros.node.ros.endpoints import publisher_names
 from dfp_ros.node.ros.node_main import check_parameters
 from dfp_ros.node.ros.start import join, read_words
@@ -221,9 +222,11 @@ def main(args: list[str] | None = None) -> int:
         return 1
     for word, control in zip(values['axes'].split(), controls, strict=False):
         say(f'  {word:8} {control.name}: {control.full:.3g} {control.unit}')
-    with collected_signals() as signals:
+    with collected_signals() as signals, Suspension() as suspension:
         try:
-            run(node, topics, sticks, LastAsked(controls), 1 / values['rate'], signals)
+            run(
+                node, topics, sticks, LastAsked(controls), 1 / values['rate'], signals,
+                suspension)
         finally:
             topics.end()
             node.destroy_node()
@@ -233,11 +236,16 @@ def main(args: list[str] | None = None) -> int:
 
 def run(
         node: Node, topics: PersonTopics, sticks: Sticks, last: LastAsked, period: float,
-        signals: Sequence[int]) -> None:
-    """Publish until a signal asks to end."""
+        signals: Sequence[int], suspension: Suspension) -> None:
+    """Publish until a signal asks to end, and let go before one suspends the process."""
     was_held, told, rivals = False, '', ''
     due = looked = time.monotonic()
     while not signals:
+        if suspension.is_asked:
+            # It could not let go then.
+            topics.end()
+            last.forget()
+            suspension.suspend()
         rclpy.spin_once(node, timeout_sec=max(0.0, due - time.monotonic()))
         now = time.monotonic()
         if now < due:

@@ -34,6 +34,7 @@ from dfp_ros.core.text.say import say
 from dfp_ros.node.parameters.declare import declare_parameter
 from dfp_ros.node.process.end_requests import collected_signals
 from dfp_ros.node.process.start import raise_interrupts
+from dfp_ros.node.process.suspension import Suspension
 from dfp_ros.node.ros.node_main import check_parameters
 from dfp_ros.node.ros.start import join, read_words
 from dfp_ros.resources import load_robot
@@ -88,10 +89,10 @@ def main(args: list[str] | None = None) -> int:
         return 1
     keys = HeldKeys(controls, values['release_after'])
     say(keys.help())
-    with collected_signals() as signals:
+    with collected_signals() as signals, Suspension() as suspension:
         try:
             with OperatorKeys() as terminal:
-                run(node, topics, keys, terminal, 1 / values['rate'], signals)
+                run(node, topics, keys, terminal, 1 / values['rate'], signals, suspension)
         finally:
             topics.end()
             node.destroy_node()
@@ -101,9 +102,11 @@ def main(args: list[str] | None = None) -> int:
 
 def run(
         node: Node, topics: PersonTopics, keys: HeldKeys, terminal: OperatorKeys,
-        period: float, signals: Sequence[int]) -> None:
+        period: float, signals: Sequence[int], suspension: Suspension) -> None:
     """
     Publish until the person quits, or the process is asked to end.
+
+    Before the process is suspended, the robot is let go.
 
     :param node: Node that publishes.
     :param topics: The person's topics.
@@ -111,9 +114,15 @@ def run(
     :param terminal: Where they come from.
     :param period: Time between two messages in s.
     :param signals: Signals that ask to end, as they come.
+    :param suspension: Requests to suspend the process.
     """
     was_held = False
     while not signals:
+        if suspension.is_asked:
+            # It could not let go then.
+            topics.end()
+            keys.release()
+            suspension.suspend()
         begin = time.monotonic()
         for key in terminal.all_pressed():
             if key.lower() == QUIT:

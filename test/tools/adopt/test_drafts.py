@@ -349,6 +349,18 @@ def test_isaac_env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill_in(tmp_path, foreign, unit='rad', minus='[0.1, -1.5]', offset='[0.1, -1.5]')
 
 
+@pytest.mark.parametrize('content', [ENV, yaml.safe_dump(descriptors())])
+def test_isaac_lab_without_an_action(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str) -> None:
+    """The input, of which there is one as expected, is not the fault."""
+    model = onnx.load(write_recurrent(tmp_path / 'policy.onnx', 17, 2))
+    del model.graph.output[0]
+    onnx.save(model, tmp_path / 'policy.onnx')
+    (tmp_path / 'isaac.yaml').write_text(content)
+    assert main([str(tmp_path / 'policy.onnx'), str(tmp_path / 'isaac.yaml')]) == 2
+    assert 'found the outputs h_out, c_out, expected one of actions' in capsys.readouterr().err
+
+
 def test_the_default_offset_of_a_velocity_is_no_posture(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the default velocity of the joints, which is 0 if the file says so."""
@@ -374,10 +386,15 @@ def test_the_default_offset_of_a_velocity_is_no_posture(
 
 
 @pytest.mark.parametrize('kind', [
-    'RelativeJointPositionAction', 'JointPositionToLimitsAction', 'BinaryJointPositionAction'])
+    'RelativeJointPositionAction', 'JointPositionToLimitsAction', 'BinaryJointPositionAction',
+    'NonHolonomicAction'])
 def test_actions_that_are_no_offset_and_scale(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """What the files state of them is not taken for the command; it is asked for."""
+    """
+    What the files state of them is not taken for the command; it is asked for.
+
+    A NonHolonomicAction is, of a base, but nobody knows of each kind.
+    """
     foreign = write_network(tmp_path / 'policy.onnx', 3 + 3 + 3 + 6 + 2, 2)
     env = write(tmp_path, {}, 'env.yaml')
     env.write_text(ENV.replace('JointPositionAction', kind).replace(
@@ -390,7 +407,7 @@ def test_actions_that_are_no_offset_and_scale(
         found, text = draft(tmp_path, monkeypatch, foreign, file)
         [field] = found['outputs']['actions']['fields']
         assert (field['scale'], field['offset']) == ('FILL_IN', 'FILL_IN')
-        assert f'the file states 0.25, but a {kind} is not offset + scale * number' in text
+        assert f'the file states 0.25, but a {kind} may be more than offset + scale' in text
         (tmp_path / 'policy.adopt.yaml').unlink()
 
 

@@ -233,6 +233,12 @@ def test_a_robot_that_is_not_there_is_no_description() -> None:
     ('/dfp_policy/statistics', 'std_msgs/msg/Float64MultiArray', [], ['/left/dfp_view'], ''),
     ('/currents', 'std_msgs/msg/Float64MultiArray', ['/driver'], ['/evaluate_on_robot'], SOURCE),
     ('/currents', 'std_msgs/msg/Float64MultiArray', ['/driver'], ['/rosbag2_recorder'], SOURCE),
+    ('/currents', 'std_msgs/msg/Float64MultiArray', ['/driver'],
+     ['/_ros2cli_4711', '/rqt_gui_py_node_12'], SOURCE),
+    ('/currents', 'std_msgs/msg/Float64MultiArray', ['/driver'],
+     ['/_NODE_NAME_UNKNOWN_'], COMMAND),
+    ('/dfp_policy/statistics', 'std_msgs/msg/Float64MultiArray', ['/dfp_policy'],
+     ['/plotjuggler'], ''),
     ('/tool_twist', 'geometry_msgs/msg/TwistStamped', ['/driver'], ['/rviz'], SOURCE),
     ('/cmd_vel', 'geometry_msgs/msg/Twist', [], ['/rosbag2_recorder', '/base'], COMMAND),
     ('/rosout', 'rcl_interfaces/msg/Log', ['/driver'], [], ''),
@@ -413,6 +419,17 @@ def test_limits_of_the_urdf_are_no_limits_of_an_unknown_number(interface: str) -
     assert field['limits']['velocity'] == MARK
     assert field['limits'].get('position', {}) in ({}, {'low': MARK, 'high': MARK})
     assert ('measured' in field) is (interface == '')
+
+
+@pytest.mark.parametrize(('interface', 'words'), [
+    ('position', '# largest speed\n'), ('velocity', '# largest speed\n'),
+    ('effort', '# largest effort\n'), ('', '# largest speed, or largest effort\n')])
+def test_the_largest_is_named_by_its_kind(interface: str, words: str) -> None:
+    """A position has no largest effort."""
+    text = write_scaffold(survey(urdf='', taken=(TakenTopic(
+        'arm/commands', 'std_msgs/msg/Float64MultiArray', ('/x',), joints=NAMES[:2],
+        interface=interface),)), 'robot')
+    assert words in text
 
 
 def test_a_trajectory_has_positions_whatever_its_controller_commands() -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 import contextlib
+import itertools
 import json
 import os
 from pathlib import Path
@@ -33,15 +34,16 @@ pytest.importorskip('rclpy')
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
 from lifecycle_msgs.msg import Transition
-from std_msgs.msg import Bool, String
+from std_msgs.msg import Bool, Float64MultiArray, MultiArrayDimension, MultiArrayLayout, String
 from std_srvs.srv import Trigger
 
+from dfp_ros.core.control.decision import State
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.node.ros.late_answers import answer_later, Later
-from dfp_ros.node.ros.qos import SENSOR_QOS, STATUS_QOS
+from dfp_ros.node.ros.qos import DECISION_QOS, SENSOR_QOS, STATUS_QOS
 from dfp_ros.tools.episodes.main import main
-from testing.processes.policy_cell import arguments, Cell, CommonNode, speed
-from testing.processes.ros_processes import NodeProcess, status_of
+from testing.processes.policy_cell import arguments, Cell, CommonNode, SHIPPED, speed
+from testing.processes.ros_processes import NodeProcess, Peer, status_of
 
 MANAGER = 'dfp_ros.tools.episodes.main'
 # Runs a command in a terminal, whose keys are what is written to a named pipe.
@@ -327,6 +329,26 @@ def test_a_success_predicate_and_a_reset_service(running: CommonNode, tmp_path: 
         assert manager.heard[:4] == ['start', 'success', 'start', 'success']
 
 
+def test_a_speed_that_is_not_known_yet_is_no_scene_that_was_not_reset(
+        running: CommonNode, tmp_path: Path) -> None:
+    """At the start of each episode it has one sample, and the log says nothing of the scene."""
+    robot, file = tmp_path / 'robot.yaml', tmp_path / 'success.yaml'
+    text = SHIPPED.read_text()
+    assert '\nobservation:\n' in text
+    robot.write_text(text.replace('\nobservation:\n', (
+        '\nobservation:\n  - {name: cube_speed, unit: m/s, source: cube_0, '
+        'path: pose.position, components: [z], derivative: true}\n')))
+    file.write_text('hold: 0.1\nall:\n  - {field: cube_speed, above: 1.0, unit: m/s}\n')
+    with managed(running, success=file, robot=robot, time_limit=1.0) as cell:
+        cell.wait_for('resetting', 'a person resets the scene')
+        for episode in (1, 2):
+            assert cell.call('start').success
+            cell.wait_for('resetting', episode=episode)
+        assert cell.states[-1]['last'] == 'timeout'
+        assert cell.process.output.count(': TIMEOUT after') == 2
+        assert 'holds already' not in cell.process.output
+
+
 def test_a_reset_service_that_hangs_is_left_to_a_person(running: CommonNode) -> None:
     """Nothing starts, the robot is held, and its late answer does not count."""
     with Cell(running) as cell:
@@ -402,6 +424,64 @@ def test_a_stop_by_a_person_is_never_resumed_unasked(running: CommonNode) -> Non
             manager.process.leave()
 
 
+def test_a_stop_by_a_person_withdraws_a_reset_that_has_not_begun(running: CommonNode) -> None:
+    """The service that resets the scene comes later, and moves the robot only when asked to."""
+    with Cell(running) as cell:
+        cell.wait_for_motion()
+        manager = Managed(cell, reset_service='scene/reset', settle=0.0, auto_start='true')
+        with manager.process:
+            manager.wait_for('resetting')
+            assert cell.peer.call(Trigger, 'dfp_policy/stop').success
+            manager.wait_for('resetting', 'another than this node called ~/stop')
+            assert manager.states[-1]['needs_person']
+            scene = Scene(cell)
+            require_rest(cell)
+            assert scene.calls == 0
+            assert manager.call('start').success
+            manager.wait_for('running', episode=1)
+            assert scene.calls == 1
+            manager.process.leave()
+
+
+def test_a_stop_by_a_person_as_an_episode_starts_is_not_resumed() -> None:
+    """It comes while the policy begins anew, and is in the next row."""
+    domain = free_domain()
+    called: list[str] = []
+    states: list[dict[str, Any]] = []
+    with Peer(domain) as peer:
+        for word in ('stop', 'reset', 'resume'):
+            def answer(_: Any, response: Any, word: str = word) -> Any:
+                called.append(word)
+                response.success = True
+                return response
+            peer.node.create_service(Trigger, f'dfp_policy/{word}', answer)
+        publisher = peer.node.create_publisher(
+            Float64MultiArray, 'dfp_policy/statistics', DECISION_QOS)
+        layout = MultiArrayLayout(dim=[
+            MultiArrayDimension(label=label, size=1, stride=1)
+            for label in ('ticks', 'state', 'operator_stops')])
+        ticks = itertools.count(1)
+
+        def report() -> None:
+            # Those of the manager, and the person's.
+            stops = called.count('stop') + called.count('reset')
+            state = State.STOPPED if stops else State.RUNNING
+            publisher.publish(Float64MultiArray(
+                layout=layout, data=[float(next(ticks)), float(list(State).index(state)),
+                                     float(stops)]))
+        peer.node.create_timer(0.1, report)
+        peer.node.create_subscription(
+            String, 'episode_manager/state',
+            lambda message: states.append(json.loads(message.data)), STATUS_QOS)
+        with NodeProcess(MANAGER, domain) as manager:
+            peer.wait_for(lambda: states and states[-1]['state'] == 'resetting')
+            assert peer.call(Trigger, 'episode_manager/start').success
+            peer.wait_for(lambda: states[-1]['state'] == 'ready' and (
+                'another than this node called ~/stop' in states[-1]['reason']))
+            assert called == ['stop', 'reset'], manager.output
+            manager.leave()
+
+
 def test_a_robot_that_is_resumed_between_episodes_is_stopped_again(running: CommonNode) -> None:
     """It runs only in an episode."""
     with managed(running) as cell:
@@ -440,6 +520,18 @@ def test_a_policy_node_that_is_killed_and_started_again(policy: Path) -> None:
             require_rest(cell.cell)
             node.leave()
             cell.wait_for('waiting')
+
+
+def test_a_reset_that_has_not_begun_is_withdrawn_with_the_policy_node(policy: Path) -> None:
+    """Nothing moves the robot while nobody holds it."""
+    with managed(policy, reset_service='scene/reset', auto_start='true') as cell:
+        cell.wait_for('resetting')
+        cell.cell.process.process.kill()
+        cell.wait_for('waiting')
+        scene = Scene(cell.cell)
+        count = len(cell.reports)
+        cell.peer.wait_for(lambda: len(cell.reports) > count + 2)
+        assert scene.calls == 0
 
 
 def test_a_policy_node_that_is_not_active(running: CommonNode) -> None:

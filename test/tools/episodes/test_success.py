@@ -18,11 +18,13 @@ from __future__ import annotations
 from dataclasses import replace
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip('rclpy')
 
+from dfp_ros.core.description.observation import FILL
 from dfp_ros.core.description.robot import load_robot_description, RobotDescription
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.observation.sample import Sample
@@ -123,10 +125,7 @@ def test_a_number_that_is_not_known_fails_no_condition(tmp_path: Path) -> None:
 
     Speeds need two samples; an angle or an opening that is NaN says nothing of the scene, either.
     """
-    robot = shipped_robot()
-    position = next(entry for entry in robot.observation if entry.name == 'cube_0_position')
-    robot = replace(robot, observation=(
-        *robot.observation, replace(position, name='speed', derivative=True)))
+    robot = with_speed()
     resting = '{field: speed, element: z, near: 0.0, tolerance: 0.1, unit: 0.1 m}'
     bench = Bench(tmp_path, resting, robot=robot)
     for _ in range(2):
@@ -152,6 +151,62 @@ def test_a_number_that_is_not_known_fails_no_condition(tmp_path: Path) -> None:
     bench.opening = 0.5
     bench.poll()
     assert bench.monitor.has_failed
+
+
+def with_speed(**changes: Any) -> RobotDescription:
+    """Describe the shipped robot with the speed of its cube, shape (3,), in 0.1 m/s."""
+    robot = shipped_robot()
+    position = next(entry for entry in robot.observation if entry.name == 'cube_0_position')
+    return replace(robot, observation=(
+        *robot.observation, replace(position, name='speed', derivative=True, **changes)))
+
+
+def test_what_is_not_known_is_not_said_to_hold(tmp_path: Path) -> None:
+    """A speed has no second sample yet at the start of an episode, whose scene was reset."""
+    bench = Bench(
+        tmp_path, '{field: speed, element: z, near: 0.0, tolerance: 0.1, unit: 0.1 m}',
+        robot=with_speed())
+    for _ in range(2):
+        assert not bench.poll()
+        assert not bench.monitor.has_failed
+        assert not bench.monitor.holds_from_start
+        assert not bench.poll()
+        assert bench.monitor.holds_from_start
+        bench.monitor.restart()
+    bench.poll(0.1)
+    bench.height = 0.15
+    assert not bench.poll()
+    assert bench.poll(1)
+    assert not bench.monitor.holds_from_start
+
+
+def test_a_rate_that_at_start_begins_with_is_not_measured(tmp_path: Path) -> None:
+    """A cube that moves from the start on has not stood still."""
+    bench = Bench(
+        tmp_path, '{field: speed, element: z, above: 1.0, unit: 0.1 m}',
+        robot=with_speed(at_start=FILL))
+    for _ in range(2):
+        for _ in range(20):
+            bench.height += 0.02
+            assert not bench.poll()
+        assert bench.monitor.holds_from_start
+        bench.monitor.restart()
+
+
+def test_an_infinite_number_is_known(tmp_path: Path) -> None:
+    """As of a sensor that sees nothing within its range: it fulfils nothing, and is no NaN."""
+    for condition, opening in (('below: 5.0', math.inf), ('above: -5.0', -math.inf)):
+        bench = Bench(tmp_path, f'{{field: gripper_opening, {condition}, unit: 1/3}}', hold=0.0)
+        bench.opening = opening
+        assert not bench.poll()
+        bench.opening = 0.0
+        assert bench.poll()
+        # Where there is no bound, it is not beyond one.
+        bench.monitor.restart()
+        bench.opening = -opening
+        assert not bench.poll()
+        bench.opening = 0.0
+        assert not bench.poll()
 
 
 @pytest.mark.parametrize('hold', [0.0, 0.5])

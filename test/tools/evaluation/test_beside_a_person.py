@@ -138,6 +138,29 @@ def test_a_stop_by_a_person_is_not_resumed_with_the_next_scene(
     assert read_evaluation(path).episodes == []
 
 
+def test_a_stop_by_a_person_withdraws_the_call_for_a_scene(
+        running: CommonNode, tmp_path: Path) -> None:
+    """The service comes later, and moves the robot only when the person goes on."""
+    prepared = []
+
+    def prepare(_: Any, answer: Any) -> Any:
+        prepared.append(True)
+        answer.success = True
+        return answer
+    with Cell(running) as cell, count(
+            cell, tmp_path / 'a.json', '--scene', 'next_part', '--settle', '0') as counting:
+        cell.wait_for_stop()
+        assert cell.peer.call(Trigger, 'dfp_policy/stop').success
+        cell.peer.wait_for(lambda: 's, or /dfp_policy/resume: go on' in counting.output)
+        cell.peer.node.create_service(Trigger, 'next_part', prepare)
+        cell.wait_for_more_twists(30)
+        assert prepared == [], counting.output
+        assert cell.peer.call(Trigger, 'dfp_policy/resume').success
+        cell.peer.wait_for(lambda: 'running; y: success' in counting.output)
+        assert prepared == [True]
+        assert counting.stop(signal.SIGINT) == 1, counting.output
+
+
 def test_a_stop_by_a_person_is_not_resumed_with_the_mark_of_a_program(
         running: CommonNode, tmp_path: Path) -> None:
     """A robot that begins its next episode by itself says start, too: that is no permission."""

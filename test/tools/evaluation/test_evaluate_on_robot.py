@@ -22,6 +22,7 @@ from pathlib import Path
 import pty
 import signal
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -97,6 +98,11 @@ def test_other_software_is_noted_once(tmp_path: Path) -> None:
     found.write(tmp_path / 'a.json')
     again = robot_evaluation.read_evaluation(tmp_path / 'a.json')
     assert (again.remarks, again.software, again.host) == ([note, back], {'python': '3'}, 'here')
+    # The last note is what holds, also if no episode ended since it was there before.
+    there = found.remark_machine({'python': '3'}, 'there')
+    assert found.remark_machine({'python': '3'}, 'here') == back
+    assert found.remark_machine({'python': '3'}, 'there') == there
+    assert found.remarks == [note, back, there, back, there]
 
 
 def test_an_episode_with_a_person_is_no_success_of_the_policy(tmp_path: Path) -> None:
@@ -449,6 +455,7 @@ def test_an_older_result_is_not_written_over(
     for arguments, message in (
             [['--out', str(tmp_path / 'old.json')], '--continue'],
             [['--out', str(tmp_path / 'no' / 'x.json')], 'there is no folder'],
+            [['--out', '/dev/x.json'], '/dev/x.json cannot be written: is in the folder of dev'],
             [['--out', str(tmp_path / 'new.json'), '--continue'], 'new.json is not a file']):
         before = [signal.getsignal(number) for number in signal.valid_signals()]
         assert main(arguments) == 2
@@ -456,6 +463,23 @@ def test_an_older_result_is_not_written_over(
         assert message in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(['--out', 'x.json', '--episodes', '0'])
+
+
+@pytest.mark.parametrize(('resume', 'message'), [
+    ('x/resume', 'the robot is stopped; x/resume lets the policy continue'),
+    ('', 'the policy node did not answer: check the robot')])
+def test_a_result_that_cannot_be_written_is_no_reason_to_leave_out_the_robot(
+        resume: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It stays stopped, or is not, and the person has to know."""
+    pytest.importorskip('rclpy')
+    from dfp_ros.tools.evaluation.main import _report
+    asked, evaluator = SimpleNamespace(out=Path('/dev/x.json')), SimpleNamespace(
+        is_outranked=False, is_released=False)
+    found = evaluation(True, asked=1)
+    assert _report(found, asked, resume, evaluator) == 1  # type: ignore[arg-type]
+    said = capsys.readouterr()
+    assert '/dev/x.json cannot be written' in said.err
+    assert message in said.out + said.err
 
 
 def test_counts_on_the_simulated_robot_and_keeps_results_at_ctrl_c(tmp_path: Path) -> None:

@@ -358,6 +358,21 @@ def test_messages_before_time_begins(tmp_path: Path) -> None:
     assert reception.take(0, hour - 2 * 10**9, b'') == pytest.approx(2.0)
 
 
+def test_messages_before_time_begins_fit_into_the_queue(tmp_path: Path) -> None:
+    """It takes them all at once, and may be short."""
+    bag = BagWriter(
+        tmp_path / 'bag', 'mcap', [('/a', 'std_msgs/msg/String')],
+        find_definitions(['std_msgs/msg/String']), 20, 0)
+    reception = Reception(bag)
+    for _ in range(500):
+        assert reception.take(0, 0, serialize_message(String(data='x'))) == 0.0
+        while not bag._queue.empty():
+            assert not bag.failure
+    reception.end()
+    bag.close()
+    assert (bag.written, bag.dropped) == (500, 0)
+
+
 def writer(path: Path, **options: Any) -> BagWriter:
     """Begin a bag with the topics of the tests."""
     return BagWriter(path, options.pop('storage', 'mcap'), list(TYPES.items()),

@@ -26,6 +26,7 @@ import threading
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 from testing.policies.small_policy import write_policy
@@ -425,6 +426,43 @@ def test_a_signal_ends_the_motion(number: signal.Signals) -> None:
         peer.wait_for(lambda: heard and heard[-1].twist.linear.x == 0.3)
         assert keyboard.stop(number, 60) == 0, keyboard.output
         peer.wait_for(lambda: heard[-1].twist.linear.x == 0.0)
+
+
+def require_no_motion_while_suspended(peer: Peer, moving: NodeProcess, speed: float) -> None:
+    """Suspend a program that moves the robot, as Ctrl-Z does; afterwards it goes on."""
+    heard = peer.collect(TwistStamped, 'teleop/twist', 100)
+    peer.wait_for(lambda: heard and heard[-1].twist.linear.x == speed)
+    process = psutil.Process(moving.process.pid)
+    moving.process.send_signal(signal.SIGTSTP)
+    peer.wait_for(lambda: heard[-1].twist.linear.x == 0.0)
+    peer.wait_for(lambda: process.status() == psutil.STATUS_STOPPED)
+    moving.process.send_signal(signal.SIGCONT)
+    peer.wait_for(lambda: heard[-1].twist.linear.x == speed)
+    assert moving.stop(signal.SIGTERM, 60) == 0, moving.output
+
+
+def test_a_keyboard_that_is_suspended_ends_the_motion() -> None:
+    """A process that stands still can let go of nothing."""
+    domain = free_domain()
+    with Peer(domain) as peer, subprocess.Popen(
+            ['yes', 'w'], stdout=subprocess.PIPE) as source, NodeProcess(
+                'dfp_ros.tools.teleop.keyboard', domain, '--ros-args',
+                '-p', 'robot:=ur5e_cube', stdin=source.stdout) as keyboard:
+        assert source.stdout is not None
+        source.stdout.close()
+        require_no_motion_while_suspended(peer, keyboard, 0.3)
+
+
+def test_a_joystick_that_is_suspended_ends_the_motion() -> None:
+    """Although its button is held on."""
+    domain = free_domain()
+    with Peer(domain) as peer, NodeProcess(
+            'dfp_ros.tools.teleop.joystick', domain, '--ros-args',
+            '-p', 'robot:=ur5e_cube') as joystick:
+        publisher = peer.node.create_publisher(Joy, 'joy', 5)
+        message = Joy(axes=[0.0, -1.0, 0.0, 0.0, 0.0], buttons=[0, 0, 0, 0, 1])
+        peer.node.create_timer(0.02, lambda: publisher.publish(message))
+        require_no_motion_while_suspended(peer, joystick, -0.3)
 
 
 def test_letting_go_of_the_button_ends_the_motion() -> None:
