@@ -305,7 +305,8 @@ class PolicyNode(GuardedNode):
         # What commands and what watches over other commanders need each other.
         commander_monitor = self._commander_monitor = add(CommanderMonitor(
             self, [topic.topic for topic in loop.robot.commands],
-            lambda: ticker.loop.settings.safety, self.trigger_deactivate, lambda: ticker.start(),
+            lambda: ticker.loop.settings.safety, self.trigger_deactivate,
+            lambda: ticker.begin_again(),
             lambda text: ticker.loop.controller.note(Reason.OTHER_PUBLISHER, text)))
         ticker = self._ticker = Ticker(
             self, loop, commands, self.trigger_deactivate, commander_monitor.may_command)

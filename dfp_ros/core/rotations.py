@@ -94,6 +94,22 @@ def nearest_form(rotation: str, numbers: Vector, reference: Vector) -> Vector:
     return other if is_nearer else numbers
 
 
+def shorter_form(numbers: Vector, rate: Vector) -> tuple[Vector, Vector]:
+    """
+    Choose the form of an axis with an angle whose angle is at most half a turn.
+
+    :param numbers: Axis times angle, shape (3,), rad, less than a turn.
+    :param rate: Their rate of change, shape (3,).
+    :return: Numbers and rate of that form, which are the same rotation and its motion.
+    """
+    angle = float(np.linalg.norm(numbers))
+    if angle <= math.pi:
+        return numbers, rate
+    axis, factor = numbers / angle, 1 - 2 * math.pi / angle
+    # The derivative of numbers * (1 - 2 pi / angle).
+    return factor * numbers, factor * rate + (1 - factor) * float(axis @ rate) * axis
+
+
 def unit(quaternion: Quaternion) -> Quaternion:
     """Scale to length 1; drivers publish float32, whose length is slightly off."""
     w, x, y, z = quaternion

@@ -25,6 +25,7 @@ pytest.importorskip('rclpy')
 
 from action_msgs.srv import CancelGoal
 from lifecycle_msgs.msg import Transition
+from std_srvs.srv import Trigger
 
 from dfp_ros.core.control.decision import Commanding, State
 from dfp_ros.core.safety.reasons import Reason
@@ -167,6 +168,33 @@ def test_a_stop_by_a_person_is_final(packages: dict[str, str], tmp_path: Path) -
         cell.call('resume')
         cell.await_running(10, timeout=30)
         peer.wait_for(lambda: said.all('arm', begin) and said.all('gripper', begin))
+        assert cell.node.stop() == 0, cell.node.output
+
+
+def test_a_stopped_arm_is_not_sent_back(packages: dict[str, str], tmp_path: Path) -> None:
+    """A controller that was switched off and on moved it from where it was put meanwhile."""
+    with ActionCell(tmp_path, packages) as cell:
+        heard, said = cell.heard, cell.said
+        cell.await_running()
+        cell.behave('refuse')
+        heard.await_one(has_failed, 5)
+        cell.call('stop')
+        heard.await_one(lambda row: row.state is State.STOPPED, 5)
+        begin = len(said)
+        cell.behave('follow')
+        # For longer than the second after which it was sent.
+        heard.await_one(lambda row: row.state is State.STOPPED, 40)
+        assert not said.all('arm', begin)
+        cell.call('resume')
+        cell.await_running(10, timeout=30)
+        assert said.all('arm', begin)
+        # Without a server, the answer does not say that a stop was sent.
+        cell.robot.stop()
+        cell.peer.wait_for(lambda: 'there is no server of the action /arm' in cell.node.output)
+        answer = cell.peer.call(Trigger, 'dfp_policy/stop')
+        assert not answer.success
+        assert answer.message.startswith(
+            'no stop was sent to /arm_controller/follow_joint_trajectory, which has no server')
         assert cell.node.stop() == 0, cell.node.output
 
 

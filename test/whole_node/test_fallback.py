@@ -194,3 +194,24 @@ def test_a_posture(arm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
         assert recorder.stop() == 0, recorder.output
     assert replay([str(bag), '--policy', str(hanging), '--robot', str(arm)]) == 0
     assert 'posture home' in capsys.readouterr().out
+
+
+def test_a_posture_after_a_change_of_candidates(arm: Path, tmp_path: Path) -> None:
+    """It takes over all the same: it failed for ever, and the robot was held."""
+    policy = write_policy(tmp_path / 'usual.onnx', POSITION_ARM.spec)
+    with FaultCell(
+            POSITION_ARM, policy, description=arm, fallback__posture='home',
+            fallback__after=AFTER, fallback__reasons='outside_envelope', **PATIENT) as cell:
+        cell.wait_for_motion()
+        assert cell.set(candidates=3).successful
+        cell.wait_for(lambda: cell.standing['settings']['candidates'] == 3, 'candidates')
+
+        def leave(message: Any) -> Any:
+            message.pose.position.z = 50.0
+            return message
+
+        cell.disturb({'target_pose': leave})
+        cell.wait_for(lambda: cell.standing.get('name') == 'posture home', 'the posture')
+        cell.wait_for(
+            lambda: np.abs(cell.commands[-1].numbers - HOME).max() < 1e-6, 'the posture')
+        assert cell.process.stop(signal.SIGTERM) == 0

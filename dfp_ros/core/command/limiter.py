@@ -26,7 +26,7 @@ from dfp_ros.core.command.limits import Limits
 from dfp_ros.core.command.position_limiter import PositionLimiter
 from dfp_ros.core.command.velocity_limiter import VelocityLimiter
 from dfp_ros.core.description.commands import Stop
-from dfp_ros.core.rotations import nearest_form
+from dfp_ros.core.rotations import AXIS_ANGLE, nearest_form, shorter_form
 from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.text.numbers import shown
 from dfp_ros.core.turns import turns_left_out
@@ -158,6 +158,7 @@ class CommandLimiter:
                 here if anchor is None else anchor.tolist(), self._relative, strict=True)]
         if not all(map(math.isfinite, base)) or not self._start(here):
             return self.stop(measured), Reason.UNMEASURED
+        self._shorten()
         self._share = min(1.0, self._share + self._share_each_tick)
         share = self._share * speed
         wanted = [
@@ -255,6 +256,7 @@ class CommandLimiter:
             return self.stop(measured), Reason.UNMEASURED
         if not self._start(here):
             return self.stop(measured), Reason.UNMEASURED
+        self._shorten()
         last = (here if self._sent is None else self._sent).copy()
         if self._sent is None:
             for i, velocity in self._velocities:
@@ -389,6 +391,28 @@ class CommandLimiter:
         for i, position in self._positions:
             position.start(here[i])
         return True
+
+    def _shorten(self) -> None:
+        """
+        Go on from the shorter form of each axis with an angle of more than half a turn.
+
+        A rotation that goes on and on would otherwise be led back through a whole turn, once there
+        is no form of it near the last command any more.
+        """
+        for part, rotation in self._rotations:
+            sent = self._sent
+            if rotation != AXIS_ANGLE or sent is None or math.hypot(*sent[part]) <= math.pi:
+                continue
+            places = [position for i, position in self._positions if part.start <= i < part.stop]
+            if not places:
+                continue
+            speeds, asked = np.transpose([position.motion for position in places])
+            numbers, speeds = shorter_form(np.array(sent[part]), speeds)
+            asked = nearest_form(rotation, asked, numbers)
+            for position, *motion in zip(
+                    places, numbers.tolist(), speeds.tolist(), asked.tolist(), strict=True):
+                position.restate(*motion)
+            self._sent = [*sent[:part.start], *numbers.tolist(), *sent[part.stop:]]
 
     def _find_fault(self, here: list[float]) -> str:
         """Explain why commands cannot start from a measured position; empty if they can."""

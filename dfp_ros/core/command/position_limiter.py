@@ -72,6 +72,21 @@ class PositionLimiter:
         """Continue from the last command of another."""
         self.position, self._speed, self._asked = other.position, other._speed, other._asked
 
+    @property
+    def motion(self) -> tuple[float, float]:
+        """Return the speed of the last command, and the position that was requested."""
+        return self._speed, self._asked
+
+    def restate(self, position: float, speed: float, asked: float) -> None:
+        """
+        Go on from the last command in another form of the same rotation.
+
+        :param position: The last command in that form.
+        :param speed: Its speed.
+        :param asked: The position that was requested.
+        """
+        self.position, self._speed, self._asked = position, speed, asked
+
     def move(self, asked: float, share: float) -> float:
         """
         Compute the next position.

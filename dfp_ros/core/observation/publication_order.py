@@ -34,16 +34,17 @@ class PublicationOrder:
 
     :ivar published: Time of publication of the message that is being received, by the publisher's
         clock in ns; 0 if unknown.
+    :ivar now: Time at which it is received, by the own clock in ns; 0 if unknown.
     """
 
     def __init__(self) -> None:
         """Start before the first message."""
-        self.published = 0
+        self.published = self.now = 0
         self._newest: dict[Any, int] = {}
 
     def find_earlier(self, kind: Any) -> float:
         """
-        Judge a message, whose :attr:`published` has been set.
+        Judge a message, whose :attr:`published` and :attr:`now` have been set.
 
         :param kind: Its kind, such as its joints; anything that can be compared.
         :return: Seconds by which it was published before the newest of its kind; 0 if it replaces
@@ -52,6 +53,9 @@ class PublicationOrder:
         if not self.published:
             return 0.0
         newest = self._newest.get(kind, 0)
+        if 0 < self.now < newest:
+            # The clock was set back since: otherwise, no message would count until it catches up.
+            newest = 0
         if self.published < newest:
             return (newest - self.published) * 1e-9
         if newest == 0 and len(self._newest) >= _MOST:

@@ -32,7 +32,7 @@ from rclpy.node import Node
 from unique_identifier_msgs.msg import UUID
 
 from dfp_ros.core.control.decision import Commanding, Decision, State
-from dfp_ros.core.description.commands import CHUNK, CommandTopic, Stop
+from dfp_ros.core.description.commands import CHUNK, CommandTopic, MOST_AHEAD, Stop
 from dfp_ros.core.description.yaml_section import DescriptionError
 from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.node.commanding.action_clients import action_clients
@@ -69,18 +69,19 @@ class ActionSender:
     Sends each command as a goal, which replaces the one before.
 
     There is one unanswered request at a time, so goals come as fast as the server accepts them,
-    and a command that comes meanwhile is left out; only the first command of a stop, or of a
-    person, does not wait. It also has the goals before it cancelled. A goal is sent only if there
-    is a plan, or a number has changed by more than ``goal_change`` since the last. Outputs that
-    keep their last command at a stop, such as a gripper's, keep their goal, too.
+    and a command that comes meanwhile is left out; only the commands of a stop, until the robot is
+    at rest, and the first one of a person do not wait. The first of either also has the goals
+    before it cancelled. A goal is sent only if there is a plan, or a number has changed by more
+    than ``goal_change`` since the last. Outputs that keep their last command at a stop, such as a
+    gripper's, keep their goal, too.
 
     A goal that the server accepts late, when the robot is stopped already, is cancelled: nobody
     expects motion then. One that it had accepted before is kept or cancelled as above.
 
     A hold tries its goal again if it fails, half as often after each one that was aborted,
     cancelled by others or not answered: the robot may push against something. A robot that an
-    operator has stopped is not moved for that: somebody may have cancelled the goal, or pushed the
-    robot out of its path.
+    operator has stopped is not moved for that, nor when its server is back or accepts goals again:
+    somebody may have cancelled the goal, or moved the robot by hand meanwhile.
 
     Every method may be called in any thread.
 
@@ -109,10 +110,17 @@ class ActionSender:
         self.topic_name = node.resolve_topic_name(topic.topic)
         self._client, self._canceller = action_clients(node, kind, self.topic_name)
         self._lock = threading.RLock()
+        self._is_position = not self._has_plans and all(
+            topic.stop_of(entry) is Stop.HOLD for entry in topic.entries)
         self._sent: NDArray[np.float64] | None = None
+        # The last goal, and the time since which commands that differ from it were left out.
+        self._goal: NDArray[np.float64] | None = None
+        self._behind: float | None = None
         # Whether the next command that moves the robot is sent in any case.
         self._begins_anew = False
         self._urgency = _Urgency.NONE
+        # Whether there was no server for the last command.
+        self._is_absent = False
         # Whether the newest goal was accepted, and has ended without success.
         self._has_ended = False
         self._asked: tuple[bytes, float] | None = None
@@ -131,6 +139,12 @@ class ActionSender:
         """Why the robot does not follow the commands; empty if it does, as far as is known."""
         with self._lock:
             return self._failure
+
+    @property
+    def is_unreached(self) -> bool:
+        """Whether there was no server for the last command; an output that is kept needs none."""
+        with self._lock:
+            return self._is_absent and not self._keeps
 
     def get_subscription_count(self) -> int:
         """Return 1 if there is a server, else 0."""
@@ -151,17 +165,24 @@ class ActionSender:
         urgency = _Urgency.NONE if self._keeps else _urgency_of(decision)
         with self._lock:
             begins = urgency is not _Urgency.NONE and urgency is not self._urgency
-            self._urgency = urgency
             self._is_over = _is_final(decision)
             self._begins_anew |= self._is_over
             if self._begins_anew and decision.state is State.RUNNING:
                 self._begins_anew, self._sent = False, None
             numbers = decision.sent[part]
-            if not self._client.server_is_ready():
+            lead = self._find_lead(numbers)
+            was_absent, self._is_absent = self._is_absent, not self._client.server_is_ready()
+            if self._is_absent:
                 # Also if there is nothing to send: a gripper that has its goal may need another.
                 self._fail(f'there is no server of the action {self.topic_name}')
                 return
-            if not begins and (self._keeps or self._has_ended) and self._is_over:
+            # A stop that could not be sent begins once there is a server.
+            self._urgency = urgency
+            if self._is_over and (was_absent or not begins and (
+                    self._keeps or self._has_ended or self._failure)):
+                if begins:
+                    self._newest, self._sent = b'', None
+                    self._cancel(list(self._active))
                 return
             if not begins and not self._is_due(
                     numbers, self._has_plans and decision.ahead is not None):
@@ -174,8 +195,25 @@ class ActionSender:
                     'neither ends nor replaces')
                 self._cancel(list(self._active))
                 return
-            self._ask(self._goal_type(
-                **{self._field: writer.write(decision.sent, stamp, decision.ahead)}), numbers)
+            self._ask(self._goal_type(**{self._field: writer.write(
+                decision.sent, stamp, decision.ahead, lead)}), numbers)
+            self._goal, self._behind = numbers.copy(), None
+
+    def _find_lead(self, numbers: NDArray[np.float64]) -> float:
+        """
+        Find how much time in s a goal of this command has beside a tick.
+
+        Commands that were left out were steps of their own, each of which the limits allow in a
+        tick: their sum takes as long as all of them. A plan goes on meanwhile.
+        """
+        if self._goal is None or not self._is_position or not (
+                np.abs(numbers - self._goal) > self._change).any():
+            self._behind = None
+            return 0.0
+        now = time.monotonic()
+        if self._behind is None:
+            self._behind = now
+        return min(now - self._behind, MOST_AHEAD)
 
     def begin_episode(self) -> None:
         """
@@ -207,16 +245,19 @@ class ActionSender:
     def _is_due(self, numbers: NDArray[np.float64], has_plan: bool) -> bool:
         """Tell whether a command needs a goal of its own, and may be sent now."""
         now = time.monotonic()
+        has_changed = self._sent is not None and bool(
+            (np.abs(numbers - self._sent) > self._change).any())
         if self._asked is not None:
             if now - self._asked[1] < PATIENCE:
-                return False
+                # A robot that is slowed down would stop at the first goal: where the thread that
+                # takes answers is blocked, or slows it down itself, none comes meanwhile.
+                return self._urgency is _Urgency.STOP and has_changed
             self._asked = None
             self._fail(f'the server of {self.topic_name} does not answer', slows=True)
         if self._failure:
             return now - self._failed >= (
                 self._wait if self._urgency is _Urgency.STOP else _LASTS)
-        return self._sent is None or has_plan or bool(
-            (np.abs(numbers - self._sent) > self._change).any())
+        return self._sent is None or has_plan or has_changed
 
     def _ask(self, goal: Any, numbers: NDArray[np.float64]) -> None:
         """Request a goal."""

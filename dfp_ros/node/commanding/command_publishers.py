@@ -125,6 +125,20 @@ class CommandPublishers:
                 f'a command could not be sent: {explain(error)}', throttle_duration_sec=1.0)
             return False
 
+    def end_velocities(self, loop: ControlLoop, stamp: int) -> None:
+        """
+        Publish zeros to each topic whose outputs are all velocities.
+
+        :param loop: Its writers put them into messages.
+        :param stamp: Stamp of the messages in ns.
+        """
+        zeros = np.zeros(loop.policy.spec.action_size)
+        for topic, publisher, writer in zip(
+                loop.robot.commands, self._publishers, loop.writers, strict=True):
+            if not isinstance(publisher, ActionSender) and all(
+                    topic.stop_of(entry).kind == 'velocity' for entry in topic.entries):
+                publisher.publish(writer.serialize(zeros, stamp))
+
     def begin_episode(self) -> None:
         """Take the robot to be anywhere, as after an activation or a reset."""
         for publisher in self._publishers:
@@ -152,6 +166,13 @@ class CommandPublishers:
         return '; '.join(
             publisher.fault for publisher in self._publishers
             if isinstance(publisher, ActionSender) and publisher.fault)
+
+    @property
+    def unreached(self) -> str:
+        """Names of the actions that had no server for the last command; empty if all had."""
+        return ', '.join(
+            publisher.topic_name for publisher in self._publishers
+            if isinstance(publisher, ActionSender) and publisher.is_unreached)
 
     def wait_until_arrived(self) -> None:
         """Wait a moment, so that the last commands can arrive."""

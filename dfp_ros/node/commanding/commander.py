@@ -142,6 +142,16 @@ class Commander:
         """Send the last command before silence, if anything was commanded that it could end."""
         self.has_stopped = self._try_unasked(loop, _stop(loop.controller.halt()))
 
+    def end_velocities(self, loop: ControlLoop) -> None:
+        """
+        Send zeros to topics of velocities alone, as they may be in force from before an episode.
+
+        :param loop: The control loop that runs.
+        :raises Exception: If they could not be sent.
+        """
+        if self.may_command():
+            self.publishers.end_velocities(loop, self.publishers.unasked_stamp())
+
     def stop_for_good(self, loop: ControlLoop) -> None:
         """
         Send the last command before the process ends by force, and wait a moment for its arrival.

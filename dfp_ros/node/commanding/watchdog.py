@@ -90,7 +90,7 @@ class Watchdog:
         self._is_timed = True
         # Separate writers: those of the loop may be in the middle of a message.
         self._writers: tuple[CommandWriter, ...] = ()
-        self._written_for: tuple[RobotDescription, PolicySpec] | None = None
+        self._written_for: tuple[RobotDescription, PolicySpec, int] | None = None
 
     def start(self, is_timed: bool) -> None:
         """
@@ -167,9 +167,10 @@ class Watchdog:
         """Wait until a heartbeat is due; stop the robot if there is none."""
         loop = self._loop()
         if self._written_for is None or self._written_for[0] is not loop.robot or (
-                self._written_for[1] is not loop.policy.spec):
-            self._writers = make_writers(loop.robot, loop.policy.spec)
-            self._written_for = loop.robot, loop.policy.spec
+                self._written_for[1] is not loop.policy.spec) or (
+                    self._written_for[2] != loop.tick):
+            self._writers = make_writers(loop.robot, loop.policy.spec, loop.tick)
+            self._written_for = loop.robot, loop.policy.spec, loop.tick
         if not self._may_command():
             ended.wait(LONGEST_BEAT)
             return

@@ -106,15 +106,20 @@ def make_control_loop(
         inference = BackgroundInference(policy, SCHEDULING.step_aside)
     controller = make_controller(
         settings, robot, with_deadline(policy, settings), inference=inference)
+    tick = settings.tick(policy.spec)
     return ControlLoop(
-        settings, robot, policy, controller, make_writers(robot, policy.spec),
-        settings.tick(policy.spec), warmup=make_warmup_controller(settings, robot, policy),
-        inference=inference)
+        settings, robot, policy, controller, make_writers(robot, policy.spec, tick), tick,
+        warmup=make_warmup_controller(settings, robot, policy), inference=inference)
 
 
-def make_writers(robot: RobotDescription, spec: PolicySpec) -> tuple[CommandWriter, ...]:
-    """Make the writers of a robot's command topics, for policies of a specification."""
-    return tuple(CommandWriter(topic, spec) for topic in robot.commands)
+def make_writers(
+        robot: RobotDescription, spec: PolicySpec, tick: int = 0) -> tuple[CommandWriter, ...]:
+    """
+    Make the writers of a robot's command topics, for policies of a specification.
+
+    :param tick: Time between two commands in ns; 0 for the policy's control period.
+    """
+    return tuple(CommandWriter(topic, spec, tick) for topic in robot.commands)
 
 
 def make_warmup_controller(

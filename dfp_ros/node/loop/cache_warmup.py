@@ -55,21 +55,23 @@ class CacheWarmup:
         self._timer: Any = None
         self._took = 0.0
 
-    def start(self, lead: float, pause: float = 0.0) -> None:
+    def start(self, lead: float, first: float | None = None) -> None:
         """
         Start warming up; call it right after the timer of the ticks was made.
 
         :param lead: Time before a tick in s, at most half a tick; 0 for never.
-        :param pause: Earliest time of the first tick, in s from now.
+        :param first: Time until the first tick in s; None for one period.
         """
         self.stop()
         tick = self._loop().tick
         ahead = min(round(lead * 1e9), tick // 2)
         if ahead <= 0:
             return
-        # The first call is earlier than the first tick by the lead; the others are periodic.
+        # The first call is earlier than the first tick by the lead, or than the second, if that is
+        # too soon; the others are periodic.
+        wait = (tick * 1e-9 if first is None else first) - ahead * 1e-9
         self._timer = self._node.create_timer(
-            max(pause, tick * 1e-9) - ahead * 1e-9, self._warm_up,
+            wait if wait > 0 else wait + tick * 1e-9, self._warm_up,
             clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._timer.timer_period_ns = tick
 

@@ -72,21 +72,24 @@ class LockstepTrigger:
         self._answer: tuple[ControlLoop, Decision] | None = None
 
     def reset(self) -> None:
-        """Begin an episode, in which nothing was answered yet."""
+        """Begin an episode, or stop the robot: nothing was answered since."""
         self._last_tick = time.monotonic()
         self._answer = None
 
-    def start(self, loop: ControlLoop, pause: float = 0.0) -> None:
+    def start(self, loop: ControlLoop) -> None:
         """
         Watch whether samples come; each complete instant is a tick from now on.
 
         :param loop: The control loop.
-        :param pause: Of no effect: the robot waits for its answer.
         """
         self.stop()
         self._watch_timer = self._node.create_timer(
             min(loop.tick * 1e-9, LONGEST_BEAT), self._watch,
             clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def go_on(self, loop: ControlLoop) -> None:
+        """Watch on, at the rate of another loop; the robot waits for its answer all the same."""
+        self.start(loop)
 
     def stop(self) -> None:
         """Watch no more."""

@@ -308,7 +308,8 @@ def _numbered(
         interleaving.number = info.get('publication_sequence_number')
         if order is not None:
             # A clock that is ahead must not outdate all that is published after it.
-            order.published = min(info.get('source_timestamp') or 0, time.time_ns())
+            order.now = time.time_ns()
+            order.published = min(info.get('source_timestamp') or 0, order.now)
         receive(message)
 
     # From which rclpy tells that the information is wanted.

@@ -30,6 +30,8 @@ _WATCH_PERIOD = 0.1  # s
 _ROUNDING = 1e-5
 # Most of a period between two readings that count as one instant, and most tries at that.
 _INSTANT, _TRIES = 0.1, 10
+# Time until a tick that is due at once, in ns.
+_SOON = 1000
 
 
 class TickTimer:
@@ -61,14 +63,14 @@ class TickTimer:
         self._standstill = StandstillMonitor()
         self._period = self._early = 0.0
 
-    def start(self, period: int, early: int = 0, first: int = 0) -> None:
+    def start(self, period: int, early: int = 0, first: int | None = None) -> None:
         """
-        Call for ticks, the first after one period, or later.
+        Call for ticks.
 
         :param period: Time between two in ns.
         :param early: How long before a deadline to wake up, and watch the clock for the rest, in
             ns; at most a tenth of a period, and not in simulated time.
-        :param first: Earliest time of the first, in ns from now.
+        :param first: Time until the first in ns; None for one period.
         """
         self.stop()
         self._period = period * 1e-9
@@ -82,7 +84,7 @@ class TickTimer:
         early = 0 if self.is_simulated else min(early, period // 10)
         self._early = early * 1e-9
         # The first call is so much sooner; all others follow a period apart.
-        self._create(max(first, period) - early)
+        self._create(max(_SOON, (period if first is None else first) - early))
 
     def stop(self) -> None:
         """Stop the ticks."""
@@ -113,6 +115,20 @@ class TickTimer:
         if self._timer is None:
             return math.inf
         return float(self._timer.time_until_next_call() * 1e-9) + self._early
+
+    def until_tick(self) -> float:
+        """
+        Measure the seconds until the next tick; 0 if it is late, infinity while there is none.
+
+        A deadline for which :meth:`keep_up` has ticked is over, though the timer was not called.
+        """
+        now, left = self._read()
+        late = -left
+        if late >= 0 and self.deadline is not None:
+            late %= self._period
+            if abs(now - late - self.deadline) <= 0.5 * self._period:
+                return self._period - late
+        return max(0.0, left)
 
     def _read(self) -> tuple[float, float]:
         """

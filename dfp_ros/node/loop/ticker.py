@@ -16,7 +16,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-import math
 import time
 
 from rclpy.node import Node
@@ -41,7 +40,6 @@ from dfp_ros.node.loop.timer_trigger import TimerTrigger
 from dfp_ros.node.loop.trigger import Trigger
 from dfp_ros.node.realtime.garbage_collector import GARBAGE
 from dfp_ros.node.ros.node_clock import NodeClock
-from dfp_ros.spec_bounds import LONGEST_PERIOD
 
 _STOPPED = 'stopped by ~/stop; call ~/resume to go on'
 
@@ -130,6 +128,16 @@ class Ticker:
         self.is_active = True
         self._begin_ticks()
 
+    def begin_again(self) -> None:
+        """
+        Start an episode of a robot that this node may have moved until it stood still.
+
+        Velocities may be in force since then: they are ended before there is a sample to decide
+        on. A position that was sent then is not sent again.
+        """
+        self.start()
+        self.commander.end_velocities(self.loop)
+
     def stop(self) -> bool:
         """
         Stop the ticks and the robot; a last command is sent in any case.
@@ -181,6 +189,8 @@ class Ticker:
         """
         self.operator_stops += 1
         self.loop.controller.operator.stop(_STOPPED)
+        # Nor is an earlier decision sent again once the robot was resumed.
+        self._trigger.reset()
         until = (
             'stopped until ~/resume is called; reset, activation, swaps and cleaning up do not '
             'end it')
@@ -188,12 +198,17 @@ class Ticker:
             return f'the node is not active, and commands nothing; {until}'
         if self.log.last is None or self.log.last.state is State.WAITING:
             return f'nothing was commanded yet, and nothing will be; {until}'
-        if not self._stop_now():
+        has_stopped = self._stop_now()
+        if self.log.last is None:
+            return f'the node was deactivated by a fault, which stopped the robot; {until}'
+        if not has_stopped:
             raise NotStoppedError(
                 f'the stop could not be sent ({self.log.last.text}); the node keeps trying')
         if self.log.last.sent is None:
             # Held from the start: there is no position yet that a robot could stay at.
             return f'nothing was commanded yet, and nothing will be; {until}'
+        if unreached := self.commander.publishers.unreached:
+            raise NotStoppedError(f'no stop was sent to {unreached}, which has no server; {until}')
         return f'a stop was sent to every command topic; {until}'
 
     def _stop_now(self) -> bool:
@@ -244,9 +259,14 @@ class Ticker:
         self.loop = loop
         self.input_log.note_transfer(loop.settings.noise_seed)
         if self.is_active and loop.tick != old.tick:
-            # The last command is for a tick of the old length, in which the robot is on its way.
-            left = self._trigger.time_left()
-            self._begin_ticks(left if math.isfinite(left) else 0.0)
+            self._count_anew()
+            if self._trigger.time_left() > 0:
+                # The time without a sign of life may be shorter now. A tick that is overdue stays
+                # so, however often the rate changes.
+                self._beat()
+            # The last command is for a tick of the old length: the robot is on its way for as
+            # long, and is not to go on for longer.
+            self._trigger.go_on(loop)
         for listener in self.listeners:
             listener.on_transfer(loop)
 
@@ -357,23 +377,23 @@ class Ticker:
         since = self._last_sent if self._is_on_wall_time else None
         return stop_robot(self.loop, self.commander, since, self._node.get_logger())
 
-    def _begin_ticks(self, pause: float = 0.0) -> None:
-        """
-        Begin to tick at the rate that is set, and to count.
+    def _begin_ticks(self) -> None:
+        """Begin to tick at the rate that is set, and to count."""
+        self._count_anew()
+        self._start_trigger()
 
-        :param pause: Earliest time of the first tick, in s from now.
-        """
+    def _count_anew(self) -> None:
+        """Begin to count, at the rate that is set."""
         self.statistics = LoopStatistics(
             self.loop.tick * 1e-9 if self._trigger.is_timed else None)
-        self._start_trigger(pause)
 
-    def _start_trigger(self, pause: float = 0.0) -> None:
-        """Have ticks come, the first after one period, or after a pause."""
+    def _start_trigger(self) -> None:
+        """Have ticks come, the first after one period."""
         self._trigger.stop()
         self._take_back()
         self._watchdog.start(self.is_timed and not bool(
             self._node.get_parameter('use_sim_time').value))
-        self._trigger.start(self.loop, min(max(0.0, pause), LONGEST_PERIOD))
+        self._trigger.start(self.loop)
 
     def _stand_still(self, text: str) -> None:
         """Hold a robot without ticks: its time stands still, or its samples stay away."""

@@ -28,6 +28,7 @@ from dfp_ros.node.commanding.watchdog import LONGEST_BEAT
 from dfp_ros.node.loading.control_loop import ControlLoop
 from dfp_ros.node.loop.cache_warmup import CacheWarmup
 from dfp_ros.node.loop.tick_timer import TickTimer
+from dfp_ros.spec_bounds import LONGEST_PERIOD
 
 
 class TimerTrigger:
@@ -72,21 +73,29 @@ class TimerTrigger:
     def reset(self) -> None:
         """Begin an episode: nothing to do."""
 
-    def start(self, loop: ControlLoop, pause: float = 0.0) -> None:
+    def start(self, loop: ControlLoop) -> None:
+        """Call for ticks, the first after one period."""
+        self._start(loop, loop.tick * 1e-9)
+
+    def go_on(self, loop: ControlLoop) -> None:
+        """Go on with another period from the next deadline on."""
+        self._start(loop, min(self._timer.until_tick(), LONGEST_PERIOD))
+
+    def _start(self, loop: ControlLoop, first: float) -> None:
         """
-        Call for ticks, the first after one period, or later.
+        Call for ticks.
 
         :param loop: The control loop.
-        :param pause: Earliest time of the first, in s from now.
+        :param first: Time until the first, in s.
         """
         self.stop()
         settings = loop.settings.realtime
-        self._timer.start(loop.tick, settings.early * 1000, round(pause * 1e9))
-        if max(pause, loop.tick * 1e-9) > LONGEST_BEAT:
+        self._timer.start(loop.tick, settings.early * 1000, round(first * 1e9))
+        if max(first, loop.tick * 1e-9) > LONGEST_BEAT:
             self._source_timer = self._node.create_timer(
                 LONGEST_BEAT, self._check_sources, clock=Clock(clock_type=ClockType.STEADY_TIME))
         if not self._timer.is_simulated:
-            self._warmup.start(settings.rehearsal * 1e-6, pause)
+            self._warmup.start(settings.rehearsal * 1e-6, first)
 
     def stop(self) -> None:
         """Call for no more."""

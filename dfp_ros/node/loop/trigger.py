@@ -38,14 +38,20 @@ class Trigger(Protocol):
         """Return that of the last tick, in s on the clock of the deadlines; None without one."""
 
     def reset(self) -> None:
-        """Begin an episode: earlier answers no longer count."""
+        """Begin an episode, or stop the robot: earlier answers no longer count."""
 
-    def start(self, loop: ControlLoop, pause: float = 0.0) -> None:
+    def start(self, loop: ControlLoop) -> None:
         """
-        Call for ticks; a timer does after one period, or after the pause if that is longer.
+        Call for ticks; a timer does after one period.
 
         :param loop: The control loop; it gives the period.
-        :param pause: Earliest time of a timer's first tick, in s from now.
+        """
+
+    def go_on(self, loop: ControlLoop) -> None:
+        """
+        Go on with another period; a timer's next tick comes when it would have come without that.
+
+        :param loop: The control loop; it gives the period.
         """
 
     def stop(self) -> None:

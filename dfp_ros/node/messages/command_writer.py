@@ -43,12 +43,13 @@ class CommandWriter:
 
     :param topic: The topic.
     :param spec: The policy's specification, which has the slices of the action fields.
+    :param tick: Time between two commands in ns; 0 for the policy's control period.
     :raises DescriptionError: If the message type or a message field does not exist, takes no
         numbers, is given twice, or is an array with missing elements; or if a message cannot be
         sent.
     """
 
-    def __init__(self, topic: CommandTopic, spec: PolicySpec) -> None:
+    def __init__(self, topic: CommandTopic, spec: PolicySpec, tick: int = 0) -> None:
         """Make the message, and compile its setters."""
         self.message_type = find_message_type(topic.type, topic.where)
         self._message = self.message_type()
@@ -83,7 +84,7 @@ class CommandWriter:
             setattr(self._message, JOINT_NAMES[topic.type], list(names))
         self._points: TrajectoryPoints | None = None
         if topic.type == TRAJECTORY:
-            self._points = TrajectoryPoints(topic, slices, spec.period)
+            self._points = TrajectoryPoints(topic, slices, spec.period, tick * 1e-9)
             self._setters = []
         else:
             entries = [by_index(entry, names) for entry in topic.entries]
@@ -116,7 +117,7 @@ class CommandWriter:
 
     def write(
             self, command: NDArray[np.float64], stamp: int,
-            ahead: NDArray[np.float64] | None = None) -> Any:
+            ahead: NDArray[np.float64] | None = None, lead: float = 0.0) -> Any:
         """
         Fill in the message, which is the same object each time.
 
@@ -124,21 +125,22 @@ class CommandWriter:
         :param stamp: Time for the header, in ns.
         :param ahead: Planned commands after it, a control period apart, shape (m, act_dim), SI
             units; None if there are none.
+        :param lead: Additional time for a trajectory of a single point in s.
         :raises ValueError: If a rotation has no direction.
         """
         if ahead is not None:
             ahead = ahead * self._scale + self._offset
-        return self._fill(command * self._scale + self._offset, stamp, ahead)
+        return self._fill(command * self._scale + self._offset, stamp, ahead, lead)
 
     def _fill(
             self, numbers: NDArray[np.float64], stamp: int,
-            ahead: NDArray[np.float64] | None = None) -> Any:
+            ahead: NDArray[np.float64] | None = None, lead: float = 0.0) -> Any:
         """Fill in numbers in the message's units."""
         if self._is_stamped:
             assert self._header is not None, 'only headers are stamped'
             self._header.stamp.sec, self._header.stamp.nanosec = divmod(stamp, 1_000_000_000)
         if self._points is not None:
-            self._message.points = self._points.write(numbers, ahead)
+            self._message.points = self._points.write(numbers, ahead, lead)
             return self._message
         listed = numbers.tolist()
         for setter in self._setters:

@@ -42,10 +42,14 @@ class TrajectoryPoints:
     :param topic: The topic.
     :param slices: Slice of each action field in a command.
     :param period: Control period of the policy in s.
+    :param tick: Time between two commands in s. The robot has that long for the first point, which
+        is as far away as its limits allow in it.
     :raises DescriptionError: If a field does not go to joints of a point.
     """
 
-    def __init__(self, topic: CommandTopic, slices: Mapping[str, slice], period: float) -> None:
+    def __init__(
+            self, topic: CommandTopic, slices: Mapping[str, slice], period: float,
+            tick: float = 0.0) -> None:
         """Make the first point, so that errors are raised now."""
         self._topic = topic
         self._slices = slices
@@ -63,18 +67,22 @@ class TrajectoryPoints:
         # Velocities are computed from positions if no field commands them.
         self._adds_velocities = topic.has_velocities and topic.trajectory == CHUNK and (
             paths == {'positions'})
-        self._first = topic.time_from_start or period
+        self._first = topic.time_from_start or max(period, tick)
         self._points: list[tuple[JointTrajectoryPoint, list[Setter], list[Setter]]] = []
         self._add_point()
 
     def write(
-            self, command: NDArray[np.float64], ahead: NDArray[np.float64] | None) -> list[Any]:
+            self, command: NDArray[np.float64], ahead: NDArray[np.float64] | None,
+            lead: float = 0.0) -> list[Any]:
         """
         Fill in the points, which are the same objects each time.
 
         :param command: Shape (act_dim,), in the message's units.
         :param ahead: Commands after it, shape (m, act_dim), or None.
+        :param lead: Additional time for a single point in s.
         """
+        if self._topic.trajectory != CHUNK:
+            _set_time(self._points[0][0], self._first + lead)
         commands = command[None]
         if ahead is not None and self._topic.trajectory == CHUNK:
             commands = np.concatenate([commands, ahead])
@@ -93,9 +101,7 @@ class TrajectoryPoints:
     def _add_point(self) -> None:
         """Append a point, with its time."""
         point = JointTrajectoryPoint()
-        seconds = self._first + len(self._points) * self._period
-        point.time_from_start.sec, point.time_from_start.nanosec = divmod(
-            round(seconds * 1e9), 1_000_000_000)
+        _set_time(point, self._first + len(self._points) * self._period)
         self._points.append((
             point, self._setters(point, ''),
             self._setters(point, 'velocities') if self._adds_velocities else []))
@@ -112,3 +118,9 @@ class TrajectoryPoints:
             velocities[:-1] = np.gradient(commands, self._period, axis=0)[:-1]
         found: list[list[float]] = velocities.tolist()
         return found
+
+
+def _set_time(point: JointTrajectoryPoint, seconds: float) -> None:
+    """Set when a point is to be reached."""
+    point.time_from_start.sec, point.time_from_start.nanosec = divmod(
+        round(seconds * 1e9), 1_000_000_000)

@@ -291,15 +291,16 @@ class PolicySwapper:
         """
         Switch to the fallback, which is loaded.
 
-        A posture has no file: the parameter policy keeps the name of the policy before.
+        A posture has no file: the parameter policy keeps the name of the policy before. The number
+        of candidates is the one that it was loaded for.
 
         :param loop: Its control loop.
         :return: Message about the result.
         :raises ValueError: If it does not fit the current parameters.
         """
         if not loop.policy.file.is_on_disk:
-            loop = replace(
-                loop, settings=loop.settings.with_loaded(self._ticker.loop.settings))
+            loop = replace(loop, settings=replace(
+                loop.settings, policy=self._ticker.loop.settings.policy))
         return self._revive(loop, is_fallback=True)
 
     def _require_admitted(self, loop: ControlLoop) -> None:

@@ -303,6 +303,24 @@ def test_a_rotation_goes_the_short_way(
     assert far < 1e-6
 
 
+@pytest.mark.parametrize('acceleration', [UNBOUNDED, 4.0])
+@pytest.mark.parametrize('steers', [False, True])
+def test_a_rotation_that_goes_on_is_not_led_back(acceleration: float, steers: bool) -> None:
+    """An axis with an angle of a whole turn and more went back through all of it."""
+    limiter = CommandLimiter(Limits(
+        np.full(3, -np.pi), np.full(3, np.pi), Stop.HOLD, velocity=1.0, acceleration=acceleration,
+        rotations=((slice(0, 3), 'axis_angle'),)), ROBOT_TICK)
+    here, goal = np.zeros(3), Rotation.identity()
+    # One and a half turns, and then about another axis.
+    for step in [[0.024, 0.0, 0.032]] * 236 + [[0.0, 0.03, 0.0]] * 120:
+        goal = Rotation.from_rotvec(step) * goal
+        asked = goal.as_rotvec()
+        sent, _ = (limiter.steer if steers else limiter.limit)(asked, here)
+        assert sent is not None
+        w, x, y, z = COMMAND_ENCODINGS['axis_angle'].decode(sent.tolist())
+        assert (goal * Rotation.from_quat((x, y, z, w)).inv()).magnitude() < 0.25
+
+
 def test_a_look_ahead_is_limited_and_changes_nothing() -> None:
     """The previewed command equals the next one sent, at one tick per period."""
     limiter = CommandLimiter(ROBOT, ROBOT_TICK)

@@ -42,3 +42,16 @@ def test_kinds_are_bounded() -> None:
         order.published = i + 1
         assert order.find_earlier((i,)) == 0
     assert len(order._newest) <= 32
+
+
+def test_a_clock_that_is_set_back() -> None:
+    """What is published from then on counts, as the value in use was before that."""
+    order = PublicationOrder()
+    order.published = order.now = 100_000_000_000
+    assert order.find_earlier(None) == 0
+    order.now = 50_000_000_000
+    order.published = 49_000_000_000
+    assert order.find_earlier(None) == 0
+    # Among these there is an order again.
+    order.published = 48_000_000_000
+    assert order.find_earlier(None) == 1.0

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import sys
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,11 +40,11 @@ from testing.processes.ros_processes import Peer
 
 
 class Server:
-    """An action's client whose server accepts each goal, and never says that one has ended."""
+    """An action's client whose server accepts goals, and never says that one has ended."""
 
     def __init__(self, *_: object) -> None:
         """Start with a server."""
-        self.is_there = True
+        self.is_there = self.accepts = True
         self.goals: list[Any] = []
 
     def server_is_ready(self) -> bool:
@@ -51,10 +52,10 @@ class Server:
         return self.is_there
 
     def send_goal_async(self, goal: Any, goal_uuid: Any) -> Future:
-        """Accept a goal at once."""
+        """Accept a goal at once, or refuse it."""
         self.goals.append(goal)
         future = Future()
-        future.set_result(SimpleNamespace(accepted=True, get_result_async=Future))
+        future.set_result(SimpleNamespace(accepted=self.accepts, get_result_async=Future))
         return future
 
     def destroy(self) -> None:
@@ -183,3 +184,118 @@ def test_a_server_that_never_answers_cancellations(
         send(sender, float(i))
     assert 'neither ends nor replaces' in sender.fault
     assert len(sender._canceller._pending_requests) <= 4 * MOST_GOALS
+
+
+@pytest.fixture(name='arm')
+def an_arm(monkeypatch: pytest.MonkeyPatch) -> tuple[ActionSender, Server, list[bytes]]:
+    """Make a sender for positions, with a stand-in for its server, and the goals it cancels."""
+    server, cancelled = Server(), []
+
+    def cancel(request: Any) -> Future:
+        cancelled.append(bytes(request.goal_info.goal_id.uuid))
+        return Future()
+
+    node = Anywhere()
+    monkeypatch.setattr(node, 'create_client', lambda *_, **__: SimpleNamespace(
+        call_async=cancel), raising=False)
+    monkeypatch.setattr(action_clients, 'ActionClient', lambda *_, **__: server)
+    monkeypatch.setitem(sys.modules, 'control_msgs.action', SimpleNamespace(
+        GripperCommand=type('GripperCommand', (), {'Goal': dict})))
+    topic: Any = SimpleNamespace(
+        action='control_msgs/action/GripperCommand', topic='arm', trajectory='point',
+        goal_change=0.0, entries=[None], stop_of=lambda _: Stop.HOLD)
+    return ActionSender(node, topic), server, cancelled  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize('fault', ['accepts', 'is_there'])
+def test_a_stopped_arm_is_not_sent_back(
+        arm: tuple[ActionSender, Server, list[bytes]], fault: str,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    """A controller that is switched on again moved it from where it was put by hand meanwhile."""
+    monkeypatch.setattr(action_sender, '_LASTS', 0.0)
+    sender, server, cancelled = arm
+    send(sender, 0.5)
+    setattr(server, fault, False)
+    for state in (State.HOLD, State.HOLD, State.STOPPED, State.STOPPED):
+        send(sender, 0.6, state)
+    tried = len(server.goals)
+    setattr(server, fault, True)
+    for _ in range(3):
+        send(sender, 0.6, State.STOPPED)
+    assert len(server.goals) == tried
+    assert sender.fault
+    # What it may still be following is cancelled.
+    assert len(cancelled) == 1
+    # After ~/resume.
+    send(sender, 0.6)
+    assert len(server.goals) == tried + 1
+
+
+def test_a_stop_begins_once_there_is_a_server(
+        arm: tuple[ActionSender, Server, list[bytes]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a hold waits until it tries again, the first goal of a stop does not wait."""
+    monkeypatch.setattr(action_sender, '_LASTS', 10.0)
+    sender, server, cancelled = arm
+    send(sender, 0.5)
+    server.is_there = False
+    send(sender, 0.6, State.HOLD)
+    server.is_there = True
+    send(sender, 0.6, State.HOLD)
+    assert server.goals == [{'command': 0.5}, {'command': 0.6}]
+    assert len({*cancelled}) == 1
+
+
+def test_a_stop_without_a_server(
+        arm: tuple[ActionSender, Server, list[bytes]],
+        cell: tuple[ActionSender, Server, Peer]) -> None:
+    """Whoever stops the robot hears of it; a gripper keeps its goal, and needs no stop."""
+    for (sender, server, _), expected in (arm, True), (cell, False):
+        send(sender, 0.5, State.STOPPED)
+        assert not sender.is_unreached
+        server.is_there = False
+        send(sender, 0.5, State.STOPPED)
+        assert sender.is_unreached == expected
+        server.is_there = True
+        send(sender, 0.5, State.STOPPED)
+        assert not sender.is_unreached
+
+
+def test_a_stop_that_takes_a_while_waits_for_no_answer(
+        arm: tuple[ActionSender, Server, list[bytes]],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    """The arm stopped at once where the first command of a controlled stop had led it."""
+    sender, server, _ = arm
+    monkeypatch.setattr(
+        server, 'send_goal_async', lambda goal, goal_uuid: server.goals.append(goal) or Future())
+    for state, number in (
+            (State.RUNNING, 0.5), (State.RUNNING, 0.55), (State.HOLD, 0.6), (State.HOLD, 0.65),
+            (State.STOPPED, 0.67), (State.STOPPED, 0.67)):
+        send(sender, number, state)
+    assert server.goals == [{'command': number} for number in (0.5, 0.6, 0.65, 0.67)]
+
+
+def test_commands_that_were_left_out_take_their_time(
+        arm: tuple[ActionSender, Server, list[bytes]],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a server was slow, the arm was asked for all of their steps in the time of one."""
+    sender, server, _ = arm
+    clock, asked = [100.0], []
+    monkeypatch.setattr(time, 'monotonic', lambda: clock[0])
+
+    def ask(goal: Any, goal_uuid: Any) -> Future:
+        server.goals.append(goal)
+        asked.append(Future())
+        return asked[-1]
+
+    monkeypatch.setattr(server, 'send_goal_async', ask)
+    writer: Any = SimpleNamespace(
+        write=lambda sent, stamp, ahead, lead: (float(sent[0]), round(lead, 6)))
+    for i in range(10):
+        clock[0] += 0.02
+        if i == 7:
+            asked[0].set_result(SimpleNamespace(accepted=True, get_result_async=Future))
+        sender.send(writer, SimpleNamespace(  # type: ignore[arg-type]
+            sent=np.array([0.1 * i]), state=State.RUNNING, commander=Commanding.POLICY,
+            ahead=None, reason=Reason.NONE), 0, np.array([0]))
+    # The first command after it has a tick of its own.
+    assert server.goals == [{'command': (0.0, 0.0)}, {'command': (0.1 * 7, 0.12)}]

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,6 +34,10 @@ from dfp_ros.node.commanding.commander import Commander
 from dfp_ros.node.commanding.decision_log import DecisionLog
 from dfp_ros.node.loop import lockstep_trigger
 from dfp_ros.node.loop.lockstep_trigger import LockstepTrigger
+from dfp_ros.node.loop.tick import Listener, Tick
+from dfp_ros.node.loop.ticker import Ticker
+from testing.processes.joint_arm import HERE
+from testing.processes.moving_robot import moving
 
 STAMP = 1000
 
@@ -151,3 +156,33 @@ def test_earlier_decisions_do_not_stop_a_resumed_robot() -> None:
     robot.send(Instant.REPEATED)
     assert [decision.state for decision in robot.told] == [
         State.STOPPED, State.STOPPED, State.RUNNING]
+
+
+def test_a_decision_before_a_stop_is_not_sent_once_the_robot_is_resumed(tmp_path: Path) -> None:
+    """It would move on at the speed that it had before, though it stands still since the stop."""
+    loop, _ = moving(tmp_path, 0, trigger='samples')
+    silent: Any = SimpleNamespace(
+        info=lambda text: None, warning=lambda text, **more: None, error=lambda text: None)
+    commands: Any = SimpleNamespace(
+        send=lambda *_: None, try_to_send=lambda *_: True, unasked_stamp=lambda: 0, unreached='')
+    node: Any = SimpleNamespace(get_logger=lambda: silent)
+    ticker = Ticker(node, loop, commands, lambda: None)
+    ticks: list[Tick] = []
+    ticker.listeners.append(listener := Listener())
+    listener.on_tick = ticks.append  # type: ignore[method-assign]
+    ticker.is_active = True
+
+    def send(count: int) -> None:
+        now = 10**12 + count * loop.tick
+        ticker.receive('arm', Sample(
+            now, now, {'name': ['a', 'b'], 'position': HERE.tolist()}))
+
+    for count in (*range(6), 5):
+        send(count)
+    assert len(ticks) == 6
+    assert ticks[-1].decision.state is State.RUNNING
+    ticker.hold()
+    ticker.resume()
+    send(5)
+    send(5)
+    assert len(ticks) == 7

@@ -44,6 +44,7 @@ class Publishers(Ears):
     """Record the commands of both threads."""
 
     episodes = 0
+    unreached = ''
 
     def begin_episode(self) -> None:
         """Count them."""

@@ -26,6 +26,7 @@ pytest.importorskip('rclpy')
 
 from lifecycle_msgs.msg import Transition
 
+from dfp_ros.node.monitors.claim import TIMEOUT
 from testing.fixtures.robot_samples import rest_messages
 from testing.policies.small_policy import write_policy
 from testing.processes.policy_cell import Cell, CommonNode, speed
@@ -80,6 +81,22 @@ def test_a_paused_process_does_not_act_on_old_samples(
         assert missed >= pause / _TICK - 2
         # As many deadlines as there were, so nothing was made up for.
         assert abs(ticks + missed - (after.time - before.time) / _TICK) <= 2
+
+
+def test_a_process_that_was_paused_for_long_ends_the_motion_first(running: CommonNode) -> None:
+    """The robot goes on at its last velocity, and there may be no sample to decide on."""
+    with Cell(running) as cell:
+        cell.wait_for_motion()
+        cell.process.process.send_signal(signal.SIGSTOP)
+        cell.silent |= set(rest_messages(cell.now()))
+        paused = time.monotonic()
+        cell.peer.wait_for(lambda: time.monotonic() > paused + TIMEOUT + _PAUSE)
+        cell.twists.clear()
+        cell.process.process.send_signal(signal.SIGCONT)
+        cell.peer.wait_for(lambda: cell.twists)
+        assert speed(cell.twists[0]) == 0
+        cell.silent.clear()
+        cell.wait_for_motion()
 
 
 def test_a_simulation_that_is_paused(simulated: CommonNode) -> None:

@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Ticks that get shorter while the robot moves: it is never asked for more than its speed."""
+"""Ticks that get shorter or longer while the robot moves: a command has the time it was for."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from testing.faults.cell import Command, FaultCell
 from testing.faults.robots import POSITION_ARM
 from testing.policies.small_policy import write_policy
 
-_SLOW, _FAST = 0.5, 0.02  # s
+_SLOWEST, _SLOW, _FAST = 1.0, 0.5, 0.02  # s
 
 
 @pytest.mark.parametrize('how', ['policy', 'rate'])
@@ -55,6 +55,28 @@ def test_the_last_command_keeps_its_time(tmp_path: Path, how: str, simulated: bo
         assert needed.max() > _SLOW / 2
         assert (gaps[1:] > needed - _FAST).all(), np.column_stack([needed, gaps[1:]])
         assert 'overdue' not in cell.process.output
+
+
+@pytest.mark.parametrize('how', ['policy', 'rate'])
+def test_the_last_command_is_kept_no_longer(tmp_path: Path, how: str) -> None:
+    """A velocity for 20 ms went on for a second, also past the position at which it has to end."""
+    fast = write_policy(tmp_path / 'fast.onnx', POSITION_ARM.spec)
+    slow = write_policy(
+        tmp_path / 'slow.onnx', replace(POSITION_ARM.spec, period=_SLOWEST), seed=1)
+    with FaultCell(POSITION_ARM, fast, simulated=True) as cell:
+        cell.wait_for_motion(2)
+        change: dict[str, Any] = {'policy': str(slow)} if how == 'policy' else {
+            'rate': 1 / _SLOWEST}
+        assert cell.set(**change).successful
+        rows = [seen.row for seen in cell.wait_for(
+            lambda: len({seen.row.entry.loop for seen in cell.decisions}) > 1 and [
+                *cell.decisions], 'the other rate')]
+        first = next(i for i, row in enumerate(rows) if row.entry.loop != rows[0].entry.loop)
+        assert rows[first].stamp - rows[first - 1].stamp < _SLOWEST / 2 * 1e9
+        second = cell.wait_for(
+            lambda: len(cell.decisions) > first + 1 and cell.decisions[first + 1],
+            'the tick after it').row
+        assert second.stamp - rows[first].stamp > _SLOWEST / 2 * 1e9
 
 
 def _gaps(commands: list[Command]) -> Any:

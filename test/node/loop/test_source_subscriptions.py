@@ -89,6 +89,27 @@ def test_a_latched_value_that_was_replaced(
         subscriptions.close()
 
 
+def test_a_latched_value_after_the_clock_was_set_back(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new goal was ignored until the clock had caught up, and one published once, for ever."""
+    robot = described(
+        tmp_path, 'std_msgs/msg/Float64', 'path: data',
+        ', qos: {reliability: reliable, durability: transient_local}')
+    with Peer(free_domain()) as peer:
+        seen: list[float] = []
+        loop: Any = SimpleNamespace(robot=robot, is_lockstep=False)
+        subscriptions = SourceSubscriptions(
+            peer.node, loop, lambda name, sample: seen.append(sample.values['data']))
+        receive = subscriptions._subscriptions[0].callback
+        now = time.time_ns()
+        receive(Float64(data=1.0), {'source_timestamp': now})
+        monkeypatch.setattr(time, 'time_ns', lambda: now - 3600 * 10**9)
+        receive(Float64(data=2.0), {'source_timestamp': now - 3600 * 10**9 - 1000})
+        monkeypatch.undo()
+        assert seen == [1.0, 2.0]
+        subscriptions.close()
+
+
 @pytest.mark.parametrize(('topics', 'more'), [
     (('cmd', 'other'), ['--ros-args', '-r', 'other:=cmd']),
     (('a', 'b'), ['--ros-args', '-r', 'a:=/x', '-r', 'b:=/x']),

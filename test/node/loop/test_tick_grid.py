@@ -16,6 +16,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import copy
+from dataclasses import replace
 import math
 import statistics
 import time
@@ -90,6 +92,9 @@ class Stalled:
         if len(self.began) == self._last:
             self.ended.set_result(None)
 
+    def transfer_from(self, other: object) -> None:
+        """Go on from another one, with the same notes."""
+
     def step(self, now: int, samples: object) -> Decision:
         """Take long, or not."""
         self.began.append(time.monotonic())
@@ -98,12 +103,17 @@ class Stalled:
         return Decision(State.HOLD, Reason.STALE, 'stale', response=Response.HOLD)
 
 
-def _spin(node: Node, stalled: Stalled, executor: Executor, keeps_up: bool) -> Ticker:
-    """Run the ticks to their end; other work may keep them up, as parameters do."""
+def _make(node: Node, stalled: Stalled) -> Ticker:
+    """Make its ticker, which sends nothing."""
     commands: Any = SimpleNamespace(
         send=lambda *_: None, try_to_send=lambda *_: False, unasked_stamp=lambda: 0,
         begin_episode=lambda: None)
-    ticker = Ticker(node, stalled.loop, commands, lambda: None)
+    return Ticker(node, stalled.loop, commands, lambda: None)
+
+
+def _spin(node: Node, stalled: Stalled, executor: Executor, keeps_up: bool) -> Ticker:
+    """Run the ticks to their end; other work may keep them up, as parameters do."""
+    ticker = _make(node, stalled)
     executor.add_node(node)
     # With the first message of a process, rclpy looks through all of its modules.
     node.get_logger().info('begins')
@@ -250,3 +260,21 @@ def test_a_stall_moves_no_deadline(
     late = [began - start - slot * _PERIOD
             for began, slot in zip(stalled.began, slots, strict=True)]
     assert abs(statistics.median(late[:4]) - statistics.median(late[5:])) < _PERIOD / 5
+
+
+def test_ticks_come_however_often_the_rate_changes(node: Node) -> None:
+    """Each change had the next tick wait for a period, and the robot went on meanwhile."""
+    stalled = Stalled(stalls=0, ticks=0, early=0.0)
+    ticker = _make(node, stalled)
+    ticker.start()
+    begin, count = time.monotonic(), 0
+    while time.monotonic() < begin + 4.5 * _PERIOD:
+        time.sleep(_PERIOD / 20)
+        ticker.keep_up()
+        count += 1
+        other: Any = copy.copy(stalled)
+        ticker.transfer_to(replace(
+            ticker.loop, controller=other, tick=round((1.0 + 0.2 * (count % 2)) * _PERIOD * 1e9)))
+    periods = (time.monotonic() - begin) / _PERIOD
+    ticker.stop()
+    assert 2 <= len(stalled.began) <= periods + 1

@@ -154,3 +154,21 @@ class Knot:
     def __init__(self) -> None:
         """Tie it."""
         self.itself = self
+
+
+def test_a_stop_at_the_tick_that_deactivates_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer says so; it was an error of the node."""
+    scene = Scene(Response.DEACTIVATE)
+    ticker = scene.ticker
+    scene.loop.controller.operator.stop = lambda why: None
+    scene.loop.controller.limiter.is_fast = True
+
+    def deactivate() -> None:
+        ticker.is_active = False
+        ticker.log.restart()
+
+    monkeypatch.setattr(ticker, '_deactivate', deactivate)
+    monkeypatch.setattr(ticker, 'keep_up', lambda: ticker.tick(2, {}))
+    ticker.is_active = True
+    ticker.log.add(Decision(State.RUNNING, Reason.NONE, ''))
+    assert ticker.hold().startswith('the node was deactivated by a fault')

@@ -15,6 +15,7 @@
 
 from dataclasses import replace
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,8 @@ from dfp_ros.node.messages.command_writer import CommandWriter
 from dfp_ros.node.messages.introspection import find_message_type
 from dfp_ros.resources import find_shared
 from dfp_ros.spec import ActionField, PolicySpec
+from testing.processes.joint_arm import HERE
+from testing.processes.moving_robot import moving
 
 
 def test_writes_commands() -> None:
@@ -184,6 +187,35 @@ def test_a_trajectory_of_one_point() -> None:
     assert list(point.positions) == [2.0, 4.0, 0.6]
     assert list(point.velocities) == []
     assert point.time_from_start == Duration(sec=0, nanosec=50_000_000)
+
+
+def test_a_trajectory_with_more_time() -> None:
+    """Of a single point; the next one has none of it."""
+    writer = CommandWriter(topic_of(TRAJECTORY, *ARM_AND_FINGER), spec_of(finger=1, arm=2))
+    for lead, ms in ((0.3, 350), (0.0, 50)):
+        point, = writer.write(np.zeros(3), 0, None, lead).points
+        assert point.time_from_start == Duration(sec=0, nanosec=ms * 10**6)
+
+
+@pytest.mark.parametrize(('given', 'tick', 'first'), [
+    (None, 200, 200), (None, 10, 50), (0.03, 200, 30)])
+def test_a_trajectory_at_another_rate(given: float | None, tick: int, first: int) -> None:
+    """A step as far as the limits allow in a tick is not to be done in a part of it."""
+    writer = CommandWriter(
+        topic_of(TRAJECTORY, *ARM_AND_FINGER, trajectory=CHUNK, time_from_start=given),
+        spec_of(finger=1, arm=2), tick * 10**6)
+    message = sent(writer, np.zeros(3), 0, np.zeros((1, 3)))
+    assert [point.time_from_start for point in message.points] == [
+        Duration(sec=0, nanosec=ms * 10**6) for ms in (first, first + 50)]
+
+
+@pytest.mark.parametrize(('rate', 'first'), [(5.0, 200), (100.0, 50)])
+def test_the_trajectories_of_a_node_at_another_rate(
+        tmp_path: Path, rate: float, first: int) -> None:
+    """Its control loop has them made for its ticks."""
+    loop, _ = moving(tmp_path, 0, rate=rate)
+    point, = loop.writers[0].write(HERE, 0).points
+    assert point.time_from_start == Duration(sec=0, nanosec=first * 10**6)
 
 
 def test_a_trajectory_of_the_rest_of_the_chunk() -> None:
