@@ -178,7 +178,7 @@ learn: build ## a weak policy learns on the simulated arm over ROS 2 for 15 minu
 	python -m bench.side_by_side $(LEARN)/before.onnx $(LEARN)/after.onnx \
 	  --titles before after --episodes 50 --out $(LEARN)/before_after.gif
 
-bench: build ## measure everything that docs/performance.md and the README quote, half an hour
+bench: build ## measure what docs/performance.md and the README quote, but for longer runs, half an hour
 	$(call bench,bench/results,,)
 
 bench-quick: build ## the shape of it in 3 minutes, into build/bench-quick

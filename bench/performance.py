@@ -18,7 +18,7 @@ Performance page: tables and figures of docs/performance.md and README.md, from 
 
 Reads the JSON files of bench/results, writes tables between the markers of docs/performance.md
 and README.md, and figures beside the page. For a missing file the page names the command that
-makes it; `make bench` makes all of them. With ``--out build/bench-quick`` the page is written
+makes it; `make bench` makes most of them. With ``--out build/bench-quick`` the page is written
 there instead, and the tables are printed.
 """
 
@@ -37,7 +37,7 @@ from bench.page.figures import FIGURES
 from bench.page.tables import SECTIONS
 from training.common.files import atomic_path
 
-#: Command that makes each file; the soak takes an hour and is not part of `make bench`.
+#: Command that makes each file; `loop_learner` and the soak are not part of `make bench`.
 MADE_BY = {
     'latency': 'python -m bench.latency', 'loop': 'python -m bench.loop',
     'loop_learner': 'python -m bench.loop --only "200 Hz, none" "a learner" --seconds 30',

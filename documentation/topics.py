@@ -71,15 +71,19 @@ NAMES: dict[tuple[str, str], tuple[Entry, ...]] = {
             POLICY, 'Actions of the robot description',
             'Goals of FollowJointTrajectory or GripperCommand, and their cancellation.',
             "the description's"),),
-    ('dfp_ros/node/commanding/command_publishers.py', 'topic.topic'): (Entry(
-        POLICY, 'Command topics of the robot description', 'Commands, one each tick.',
-        "the description's"),),
-    ('dfp_ros/node/loop/source_subscriptions.py', 'source.topic'): (Entry(
-        POLICY, 'Sources of the robot description',
-        'Samples for the observation, and of a person who takes over.', "the description's"),),
-    ('dfp_ros/node/loop/source_subscriptions.py', 'source.static_topic'): (Entry(
-        POLICY, '/tf_static', 'Static transforms, if a source has `type: tf`.',
-        'tf2_msgs/msg/TFMessage'),),
+    ('dfp_ros/node/commanding/command_publishers.py', 'topic.topic'): (
+        Entry(POLICY, 'Command topics of the robot description', 'Commands, one each tick.',
+              "the description's"),
+        Entry(PREFLIGHT, '~/command_0, ~/command_1, ...', 'Commands as the policy node would '
+              'send them, for the time that it takes; no robot hears them.',
+              "the description's")),
+    ('dfp_ros/node/loop/source_subscriptions.py', 'source.topic'): tuple(Entry(
+        node, 'Sources of the robot description',
+        'Samples for the observation, and of a person who takes over.', "the description's")
+        for node in (POLICY, PREFLIGHT)),
+    ('dfp_ros/node/loop/source_subscriptions.py', 'source.static_topic'): tuple(Entry(
+        node, '/tf_static', 'Static transforms, if a source has `type: tf`.',
+        'tf2_msgs/msg/TFMessage') for node in (POLICY, PREFLIGHT)),
     ('dfp_ros/node/monitors/commander_monitor.py', 'mark'): (Entry(
         POLICY, 'COMMAND_TOPIC/_commander, NODE/_commander',
         'Mark of the nodes of this package that command a topic, or have a name, so that a second '
@@ -168,16 +172,16 @@ NAMES: dict[tuple[str, str], tuple[Entry, ...]] = {
         "the publisher's"),),
     ('dfp_ros/tools/describe/listener.py', "f'{name}/get_parameters'"): (Entry(
         DESCRIBE, 'CONTROLLER/get_parameters', 'Joints of the controllers of ros2_control.'),),
-    ('dfp_ros/tools/episodes/manager_claim.py', 'topic'): (Entry(
-        EPISODES, 'POLICY_NODE/_episode_manager', 'Claim of a policy node, so that a second '
-        'manager ends.'),),
+    ('dfp_ros/tools/episodes/manager_claim.py', 'topic'): tuple(Entry(
+        node, 'POLICY_NODE/_episode_manager', 'Claim of a policy node, so that a second '
+        'manager ends.') for node in (EPISODES, COUNT)),
     ('dfp_ros/tools/episodes/node.py', "'~/state'"): (Entry(
         EPISODES, '~/state', 'State of the episode as JSON, latched.'),),
     ('dfp_ros/tools/episodes/node.py', "'~/statistics'"): (Entry(
         EPISODES, '~/statistics', 'Counts and success rate, latched.'),),
     ('dfp_ros/tools/episodes/node.py', 'settings.judge'): (Entry(
-        EPISODES, 'JUDGE', 'Verdicts of another program; with `judge`.',
-        'std_msgs/msg/String'),),
+        EPISODES, 'JUDGE', 'Verdicts of another program; with `judge`, and `judge_type`.',
+        'std_msgs/msg/String, std_msgs/msg/Bool'),),
     ('dfp_ros/tools/episodes/node.py', "f'{settings.policy_node}/statistics'"): (Entry(
         EPISODES, 'POLICY_NODE/statistics', 'Whether the node runs, and its time.'),),
     ('dfp_ros/tools/episodes/node.py', "'/diagnostics'"): (Entry(
@@ -190,10 +194,14 @@ NAMES: dict[tuple[str, str], tuple[Entry, ...]] = {
     ('dfp_ros/tools/episodes/node.py', 'source.static_topic'): (Entry(
         EPISODES, '/tf_static', 'For the success predicate, if a source has `type: tf`.',
         'tf2_msgs/msg/TFMessage'),),
-    ('dfp_ros/tools/episodes/service_call.py', "f'{name}/change_state'"): (Entry(
-        EPISODES, 'POLICY_NODE/change_state', 'Deactivates it during a reset; with `release`.'),),
-    ('dfp_ros/tools/episodes/service_call.py', "f'{name}/{word}'"): (Entry(
-        EPISODES, 'POLICY_NODE/stop, reset, resume', 'Holds and releases the robot.'),),
+    ('dfp_ros/tools/episodes/service_call.py', "f'{name}/change_state'"): (
+        Entry(EPISODES, 'POLICY_NODE/change_state', 'Deactivates it during a reset; with '
+              '`release`.'),
+        Entry(COUNT, 'POLICY_NODE/change_state', 'Deactivates it between episodes; with '
+              '`--release`.')),
+    ('dfp_ros/tools/episodes/service_call.py', "f'{name}/{word}'"): tuple(Entry(
+        node, 'POLICY_NODE/stop, reset, resume', 'Holds and releases the robot.')
+        for node in (EPISODES, COUNT)),
     ('dfp_ros/tools/evaluation/policy_reports.py', "f'{name}/policy'"): (Entry(
         COUNT, 'POLICY_NODE/policy', 'The policy that is counted.'),),
     ('dfp_ros/tools/evaluation/policy_reports.py', "'/diagnostics'"): (Entry(
@@ -207,8 +215,9 @@ NAMES: dict[tuple[str, str], tuple[Entry, ...]] = {
         'it sends nothing itself.', "the description's"),),
     ('dfp_ros/tools/recording/mark_episodes.py', 'TOPIC'): (Entry(
         MARK, 'episode_marks', 'Marks of keys: `start`, `success`, `failure`.'),),
-    ('dfp_ros/tools/recording/mark_topic.py', 'TOPIC'): (Entry(
-        EPISODES, 'episode_marks', 'Marks of its episodes, and those of others.'),),
+    ('dfp_ros/tools/recording/mark_topic.py', 'TOPIC'): tuple(Entry(
+        node, 'episode_marks', 'Marks of its episodes, and those of others.')
+        for node in (EPISODES, COUNT)),
     ('dfp_ros/tools/recording/operator_marks.py', 'TOPIC'): (Entry(
         RECORDER, 'episode_marks', 'Marks of keys, services and buttons, which are recorded.'),),
     ('dfp_ros/tools/recording/operator_marks.py', 'name'): (
@@ -222,9 +231,9 @@ NAMES: dict[tuple[str, str], tuple[Entry, ...]] = {
         "the publisher's"),),
     ('dfp_ros/tools/teleop/joystick.py', "values['joystick']"): (Entry(
         TELEOP, 'joy', 'Joystick (teleop_joy).'),),
-    ('dfp_ros/tools/teleop/person_topics.py', 'takeover.sources[name].topic'): (Entry(
-        TELEOP, 'Sources of `takeover` in the robot description', "The person's commands and "
-        'dead-man.', "the description's"),),
+    ('dfp_ros/tools/teleop/person_topics.py', 'takeover.sources[name].topic'): tuple(Entry(
+        node, 'Sources of `takeover` in the robot description', "The person's commands and "
+        'dead-man.', "the description's") for node in (TELEOP, OPERATOR)),
     ('training/demo/session.py', "f'{POLICY_NODE}/decision'"): (Entry(
         'training.learn_demo', 'POLICY_NODE/decision', 'Ticks, and commands beyond limits.'),),
     ('training/robot/robot_link.py', "f'{beside}/decision'"): (Entry(

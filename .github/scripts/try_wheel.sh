@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs a wheel in an environment that has nothing else, and runs its node and its tools there:
-#   .github/scripts/try_wheel.sh build/dist/dfp_ros-1.0.0-py3-none-any.whl
+#   .github/scripts/try_wheel.sh build/dist/*.whl
 # rclpy is that of a sourced ROS 2, or else ROS 2 Jazzy from PyPI.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)

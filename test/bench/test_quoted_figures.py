@@ -63,6 +63,16 @@ def test_goals_beside_a_learner() -> None:
     assert f': {missed} of {len(goals)} were missed' in page('docs/performance.md')
 
 
+def test_what_make_bench_leaves_out_has_its_command() -> None:
+    """On the page, beside the results."""
+    recipe = (ROOT / 'Makefile').read_text().split('\ndefine bench\n')[1].split('\nendef')[0]
+    made = set(re.findall(r'\$\(1\)/(\w+)\.json', recipe))
+    left = performance.MADE_BY.keys() - made
+    assert left == {'loop_learner', 'soak'}
+    for name in left:
+        assert f'    {performance.command(name)}' in page('docs/performance.md'), name
+
+
 @pytest.mark.parametrize('name', sorted(path.stem for path in (RESULTS / 'learn').glob('*.json')))
 def test_sessions_of_learning(name: str) -> None:
     """The row of a session, of the episodes that it ended, and the README's sum."""

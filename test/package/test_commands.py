@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
 import os
 from pathlib import Path
 import subprocess
@@ -135,6 +136,16 @@ def test_a_python_that_pip_leaves_alone_needs_an_environment(
     assert 'venv' not in remedy('rclpy'), 'it comes with ROS 2'
     monkeypatch.setattr(sys, 'prefix', str(tmp_path))
     assert 'venv' not in remedy('onnxruntime'), 'in a virtual environment already'
+
+
+@pytest.mark.parametrize(('found', 'asked'), [('1.21.5', " 'numpy<2'"), ('2.3.4', '')])
+def test_numpy_stays_what_messages_were_built_for(
+        monkeypatch: pytest.MonkeyPatch, found: str, asked: str) -> None:
+    """Else pip has NumPy 2 in place of Ubuntu 22.04's, with which its messages do not work."""
+    monkeypatch.setattr(metadata, 'version', lambda name: found)
+    assert f'pip install onnxruntime{asked}, or on Ubuntu' in remedy('onnxruntime')
+    assert f'pip install gymnasium imageio mujoco ogbench pillow{asked}' in remedy('mujoco')
+    assert ('numpy' in remedy('rosbags')) == bool(asked)
 
 
 @pytest.mark.parametrize('environment', [

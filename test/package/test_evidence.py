@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 from pathlib import Path
 import re
@@ -28,6 +29,9 @@ from testing import ROOT
 LINK = re.compile(r'\]\((?!https?:)([^)#]+)')
 # A file or folder of this repository; without a slash, only with a suffix that files have.
 PATH = re.compile(r'`([\w.-]+(?:/[\w.-]+)+|[\w-]+\.(?:md|rst|xml|toml)|LICENSE|Makefile)/?`')
+# Packages by the names that are imported, where these differ.
+PACKAGES = {'onnxruntime': 'ONNX Runtime', 'yaml': 'PyYAML', 'PIL': 'Pillow'}
+FROM_ROS = re.compile(r'dfp_ros|rclpy|rcl_interfaces|ament_index_python|std_srvs|\w+_msgs')
 
 
 @pytest.mark.parametrize('name', ['QUALITY_DECLARATION.md', 'SECURITY.md', 'docs/security.md'])
@@ -40,6 +44,31 @@ def test_what_they_name_is_there(name: str) -> None:
         if not path.startswith(('keys/', 'keystore/', 'runs/')))}
     assert len(named) > 3
     assert not [str(path) for path in named if not path.exists()]
+
+
+def imported(path: Path) -> set[str]:
+    """Name the packages that a file imports, wherever it does."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            names.add(str(node.module).partition('.')[0])
+        elif isinstance(node, ast.Import):
+            names |= {each.name.partition('.')[0] for each in node.names}
+    return names
+
+
+def test_all_packages_of_a_node_are_declared() -> None:
+    """QUALITY_DECLARATION.md, 5: what the policy node imports besides ROS 2."""
+    package = ROOT / 'dfp_ros'
+    files = [package / 'policy_node.py', *(
+        path for room in ('core', 'node') for path in (package / room).rglob('*.py'))]
+    foreign = {
+        name for name in set[str]().union(*map(imported, files)) - sys.stdlib_module_names
+        if not FROM_ROS.fullmatch(name)}
+    text = (ROOT / 'QUALITY_DECLARATION.md').read_text()
+    table = text.split('\nWhat a running policy node imports')[1].split('\n## ')[0]
+    assert sorted(re.findall(r'^\| ([\w ]+) \|', table, re.MULTILINE)) == sorted(
+        ['package', *(PACKAGES.get(name, name) for name in foreign)])
 
 
 @pytest.fixture(scope='module')

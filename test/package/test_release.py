@@ -32,6 +32,7 @@ VERSIONS = {
     'setup.py': r"\n    version='(.+)',",
     'CITATION.cff': r'\nversion: (.+)',
     'pixi.toml': r'\nversion = "(.+)"',
+    'docs/installing.md': r'dfp_ros-(.+)-py3-none-any\.whl',
     'CHANGELOG.rst': r'\n(\d+\.\d+\.\d+) \(\d{4}-\d{2}-\d{2}\)\n-'}
 PACKAGES = ('package.xml', 'env/pip_packages/package.xml')
 WORKFLOWS = sorted((ROOT / '.github' / 'workflows').glob('*.yml'))
@@ -44,6 +45,8 @@ def test_versions_agree() -> None:
         name: re.findall(pattern, (ROOT / name).read_text(encoding='utf-8'))[0]
         for name, pattern in VERSIONS.items()}
     assert set(said.values()) == {said['package.xml']}, said
+    page = (ROOT / 'docs' / 'installing.md').read_text()
+    assert len(set(re.findall(VERSIONS['docs/installing.md'], page))) == 1, 'one wheel'
     asked = subprocess.run([sys.executable, 'setup.py', '--version'], cwd=ROOT, text=True,
                            capture_output=True, check=True, timeout=60)
     assert asked.stdout.split()[-1] == said['package.xml']
@@ -64,6 +67,16 @@ def test_no_extra_of_the_wheel_replaces_numpy() -> None:
     assert extras is not None
     assert 'ogbench' in extras[1], 'else this test could not fail'
     assert 'rerun' not in extras[1]
+
+
+def test_no_command_of_the_page_replaces_numpy() -> None:
+    """On Ubuntu 22.04, pip has NumPy 2 in its place unless something forbids it; rosdep, too."""
+    page = (ROOT / 'docs' / 'installing.md').read_text()
+    commands = re.findall(r'^    (pip install (?:.*\\\n)*.*)$', page, re.MULTILINE)
+    assert len(commands) >= 3, 'else this test could not fail'
+    for command in commands:
+        assert '--constraint' in command or "'numpy<2'" in command, command
+    assert not re.search('rosdep install[^`]*pip_packages', page)
 
 
 @pytest.mark.parametrize('name', PACKAGES)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import contextlib
+from fnmatch import fnmatchcase
 from pathlib import Path
 import time
 from typing import Any
@@ -30,9 +31,12 @@ pytest.importorskip('rclpy')
 
 import rclpy
 from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from dfp_ros.core.description.urdf import UrdfError
 from dfp_ros.node.ros.domain import free_domain
+from dfp_ros.node.ros.urdf_topic import wait_for_urdf
 from dfp_ros.policy_node import PolicyNode
 from dfp_ros.tools.episodes.manager_claim import ManagerClaim
 from dfp_ros.tools.episodes.node import EpisodeManagerNode
@@ -116,3 +120,46 @@ def test_who_may_do_what() -> None:
     assert not any(
         name.endswith('/set_parameters_atomically') for names in allowed.values()
         for name in names['request'])
+
+
+@pytest.fixture
+def context() -> Iterator[rclpy.Context]:
+    """Make a context in a domain of its own."""
+    made = rclpy.Context()
+    rclpy.init(context=made, domain_id=free_domain())
+    yield made
+    rclpy.shutdown(context=made)
+
+
+@pytest.mark.parametrize('name', ['_ros2cli_requester_std_srvs_Trigger', '_ros2cli_4711'])
+def test_the_ros2_command_may_start(context: rclpy.Context, name: str) -> None:
+    """Each is a node with topics and services of its own: without them it ends before it calls."""
+    node = rclpy.create_node(name, context=context)
+    allowed = permissions()['operator']
+    deadline = time.monotonic() + 10
+    while not (used := used_by(node, name))['reply'] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert used['publish'] >= {'/rosout', '/parameter_events'}
+    assert used['reply']
+    for kind in KINDS:
+        for each in used[kind]:
+            assert any(fnmatchcase(each, pattern) for pattern in allowed[kind]), f'{kind} {each}'
+    node.destroy_node()
+
+
+def test_the_wait_for_a_urdf_offers_no_service(
+        context: rclpy.Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has a node of its own, whose name no permission would have."""
+    node = rclpy.create_node('any', context=context)
+    create = Node.create_subscription
+    services: list[int] = []
+
+    def create_subscription(self: Node, *given: Any, **options: Any) -> Any:
+        services.append(len(list(self.services)))
+        return create(self, *given, **options)
+
+    monkeypatch.setattr(Node, 'create_subscription', create_subscription)
+    with pytest.raises(UrdfError, match='no URDF came'):
+        wait_for_urdf(node, 0.1)
+    assert services == [0]
+    node.destroy_node()

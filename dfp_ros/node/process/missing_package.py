@@ -15,21 +15,23 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 import sys
 import sysconfig
 from types import MappingProxyType
 
-#: Packages of the simulated robots; no distribution of ROS has them.
-_SIMULATION = 'pip install gymnasium imageio mujoco ogbench pillow'
-#: Remedies by the name that is imported, if that is more than ``pip install NAME``.
-_REMEDIES = MappingProxyType({
-    'onnxruntime':
-        'pip install onnxruntime, or on Ubuntu 26.04 and Debian 13 apt install '
-        'python3-onnxruntime',
-    'yaml': 'pip install pyyaml, or apt install python3-yaml',
-    'numpy': 'pip install numpy, or apt install python3-numpy',
-    **dict.fromkeys(('gymnasium', 'imageio', 'mujoco', 'ogbench', 'PIL'), _SIMULATION)})
+#: What pip installs, by the name that is imported, if it is more than that name.
+_PIP = MappingProxyType({
+    'yaml': 'pyyaml',
+    # The simulated robots; no distribution of ROS has them.
+    **dict.fromkeys(
+        ('gymnasium', 'imageio', 'mujoco', 'ogbench', 'PIL'),
+        'gymnasium imageio mujoco ogbench pillow')})
+#: Packages of the system, likewise.
+_SYSTEM = MappingProxyType({
+    'onnxruntime': ', or on Ubuntu 26.04 and Debian 13 apt install python3-onnxruntime',
+    'yaml': ', or apt install python3-yaml', 'numpy': ', or apt install python3-numpy'})
 #: Packages that come with ROS 2 alone.
 _ROS = ('ament_index_python', 'launch', 'launch_ros', 'rclpy', 'rcl_interfaces', 'rosidl_parser')
 
@@ -46,8 +48,16 @@ def remedy(name: str) -> str:
             'it comes with ROS 2: source its setup file first (. /opt/ros/DISTRIBUTION/setup.bash '
             'or, in a checkout, . env/setup.bash), and use the Python that it was built for')
     return (
-        f'install it for this Python: {_REMEDIES.get(name, f"pip install {name}")}'
-        f'{_beside_the_system()}')
+        f'install it for this Python: pip install {_PIP.get(name, name)}{_with_numpy()}'
+        f'{_SYSTEM.get(name, "")}{_beside_the_system()}')
+
+
+def _with_numpy() -> str:
+    """Have pip keep NumPy 1, which messages of ROS 2 were built for then; 2 breaks them."""
+    try:
+        return " 'numpy<2'" if metadata.version('numpy').startswith('1.') else ''
+    except metadata.PackageNotFoundError:
+        return ''
 
 
 def _beside_the_system() -> str:

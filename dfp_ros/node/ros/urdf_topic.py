@@ -20,6 +20,7 @@ import time
 
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.task import Future
 from std_msgs.msg import String
@@ -68,9 +69,11 @@ def wait_for_urdf(node: Node, seconds: float, ending: threading.Event | None = N
     """
     until = time.monotonic() + seconds
     topic = node.resolve_topic_name(TOPIC)
+    # Without a service of its own, which would need a permission of SROS2.
     listener = Node(
         f'{node.get_name()}_urdf', context=node.context, use_global_arguments=False,
-        start_parameter_services=False)
+        start_parameter_services=False, parameter_overrides=[
+            Parameter('start_type_description_service', value=False)])
     executor = SingleThreadedExecutor(context=node.context)
     arrived: Future = Future(executor=executor)
     texts: list[str] = []

@@ -26,8 +26,8 @@ from dfp_ros.core.text.printable import printable, TEXT
 INSTALL = (
     'the Python package rerun-sdk is not installed; `make view-env` installs it into the '
     'environment of a checkout, `pip install rerun-sdk` into another (it asks for NumPy 2, which '
-    'ROS 2 Jazzy and older do not work with: there, `pip install pyarrow attrs pillow` and '
-    '`pip install --no-deps rerun-sdk`)')
+    'ROS 2 Jazzy and older do not work with: there, `pip install pyarrow attrs pillow psutil '
+    'typing-extensions` and `pip install --no-deps rerun-sdk`)')
 
 NO_DISPLAY = (
     'there is no display here (DISPLAY) for the viewer of Rerun; record with --save FILE.rrd and '

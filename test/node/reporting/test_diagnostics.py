@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 import math
+import re
 from typing import Any
 
 import pytest
@@ -36,6 +37,7 @@ from dfp_ros.node.loop.statistics import LoopStatistics
 from dfp_ros.node.reporting.diagnostics import diagnose, Situation
 from dfp_ros.node.reporting.severity import Level, StatusBuilder
 from dfp_ros.node.reporting.statistics_row import StatisticsRow
+from testing import ROOT
 from testing.fixtures.robot_samples import rest_samples, shipped_robot
 from testing.policies.small_policy import write_policy
 
@@ -190,3 +192,11 @@ def test_statistics_row() -> None:
     assert len(empty) == len(labels)
     assert np.isnan(empty[2:-1]).all()
     assert (read['operator_stops0'], empty[-1]) == (3, 0)
+
+
+def test_every_status_is_explained(loop: ControlLoop) -> None:
+    """docs/explaining.md has a row for each, and for that of :class:`QosMonitor`."""
+    page = (ROOT / 'docs' / 'explaining.md').read_text()
+    section = page.split('\n## Diagnostics\n')[1].split('\n## ')[0]
+    found = {'source NAME' if name.startswith('source ') else name for name in statuses(loop)}
+    assert set(re.findall(r'^\| `(.+?)`', section, re.MULTILINE)) == {*found, 'topics'}

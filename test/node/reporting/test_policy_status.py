@@ -16,6 +16,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+import json
+from pathlib import Path
+import re
 import threading
 
 import pytest
@@ -24,9 +27,15 @@ pytest.importorskip('rclpy')
 
 from std_msgs.msg import String
 
-from dfp_ros.node.reporting.policy_status import PolicyStatus
+from dfp_ros.core.settings.node import Settings
+from dfp_ros.node.loading.control_loop import make_control_loop
+from dfp_ros.node.loading.pending_policy import load_policy
+from dfp_ros.node.reporting.policy_status import PolicyStatus, Standing
 from dfp_ros.node.ros.domain import free_domain
 from dfp_ros.node.ros.qos import STATUS_QOS
+from testing import ROOT
+from testing.fixtures.robot_samples import shipped_robot
+from testing.policies.small_policy import write_policy
 from testing.processes.ros_processes import Peer
 
 
@@ -55,3 +64,18 @@ def test_a_newer_status_replaces_a_pending_one() -> None:
         status.publish(Numbered(300))
         peer.wait_for(lambda: heard[-1].data == '300')
         status.close()
+
+
+def test_the_page_has_all_keys(tmp_path: Path) -> None:
+    """docs/swapping.md: those of the running policy, and those of the other two."""
+    path = write_policy(tmp_path / 'x.onnx')
+    loop = make_control_loop(
+        Settings(str(path), 'x'), shipped_robot(), load_policy(str(path)))
+    content = json.loads(Standing(loop, 1, 'now', (), loop, loop, None).to_json(''))
+    page = (ROOT / 'docs' / 'swapping.md').read_text()
+    rows = dict(re.findall(r'^\| (`.+`) \| (.+) \|$', page.split('| key |')[1].split('\n## ')[0],
+                           re.MULTILINE))
+    assert sorted(re.findall('`(.+?)`', ' '.join(rows))) == sorted(content)
+    others = rows['`previous`, `shadow`'].partition(':')[2]
+    for other in ('previous', 'shadow'):
+        assert sorted(re.findall('`(.+?)`', others)) == sorted(content[other])

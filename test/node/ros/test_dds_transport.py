@@ -17,11 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+import re
 from typing import Any
 
 import pytest
 
 from dfp_ros.node.ros.dds_transport import choose_transport, find_unknown_peer, LOOPBACK, NETWORK
+from testing import ROOT
 
 PROFILES = 'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'
 RANGE = 'ROS_AUTOMATIC_DISCOVERY_RANGE'
@@ -141,3 +143,13 @@ def test_a_peer_whose_address_is_unknown(peers: str, unknown: str) -> None:
     assert find_unknown_peer({'ROS_STATIC_PEERS': peers}) == unknown
     for elsewhere in ({RANGE: 'OFF'}, {'RMW_IMPLEMENTATION': 'rmw_zenoh_cpp'}):
         assert not find_unknown_peer({'ROS_STATIC_PEERS': peers, **elsewhere})
+
+
+@pytest.mark.parametrize('name', [NETWORK, LOOPBACK])
+def test_a_profile_names_headings_that_are_there(name: str) -> None:
+    """Of docs/realtime.md."""
+    comment = (ROOT / 'config' / name).read_text().split('-->')[0]
+    headings = re.findall('^## (.+)$', (ROOT / 'docs' / 'realtime.md').read_text(), re.MULTILINE)
+    quoted = re.findall('"([A-Z][^"]+)"', comment.partition('<!--')[2])
+    assert quoted
+    assert set(quoted) <= set(headings)

@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import replace
 import math
 from pathlib import Path
+import re
 from typing import Any
 
 import pytest
@@ -352,3 +353,16 @@ def test_statistics() -> None:
         'last_episodes': '3', 'last_successes': '2', 'success_rate': '0.6667',
         'success_rate_low': '0.2077', 'success_rate_high': '0.9385', 'mean_seconds': '3.000',
         'mean_steps': '40.000', 'mean_seconds_held': '0.100'}
+
+
+def test_the_line_of_the_page_is_one_that_the_log_can_have() -> None:
+    """docs/episodes.md: no more episodes than there were, and their interval."""
+    found = re.search(
+        r'^    episode (\d+): SUCCESS after .*; ((\d+) of the last \d+ succeeded .*)$',
+        (ROOT / 'docs' / 'episodes.md').read_text(), re.MULTILINE)
+    assert found is not None
+    episodes, solved = int(found[1]), int(found[3])
+    statistics = EpisodeStatistics(20)
+    for i in range(episodes):
+        statistics.add(record(Phase.SUCCESS if i >= episodes - solved else Phase.FAILURE))
+    assert statistics.sentence() == found[2]

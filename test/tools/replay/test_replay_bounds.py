@@ -19,6 +19,8 @@ from collections.abc import Callable
 import json
 import os
 from pathlib import Path
+import re
+import textwrap
 import threading
 from typing import Any
 
@@ -38,6 +40,7 @@ from dfp_ros.resources import hash_robot
 from dfp_ros.tools.replay import main as replay
 from dfp_ros.tools.replay.main import main
 from dfp_ros.tools.replay.recorded_loop import find_policy, hash_policy, LoopError
+from testing import ROOT
 from testing.fixtures.bags import (
     array,
     make,
@@ -265,3 +268,14 @@ def test_a_file_that_the_user_names_is_taken_by_its_hash(tmp_path: Path) -> None
     assert find_policy(known, {known['sha256']: str(file)}) is not None
     with pytest.raises(LoopError, match='expected a name that ends in .onnx'):
         find_policy(known, {})
+
+
+def test_the_page_shows_what_is_printed(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """docs/explaining.md, but for names and numbers."""
+    assert main([str(record(tmp_path))]) == 0
+    page = (ROOT / 'docs' / 'explaining.md').read_text()
+    shown = page.split('$ ros2 run dfp_ros replay bags/monday\n')[1].split('\n\n')[0]
+    changing = r'(?<=^  )\w+|(?<=sha256 )\w+|(?<=from )\S+|\b\d[\d.]*'
+    assert [re.sub(changing, '…', line) for line in textwrap.dedent(shown).splitlines()] == [
+        re.sub(changing, '…', line) for line in capsys.readouterr().out.splitlines()]

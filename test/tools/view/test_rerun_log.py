@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -27,9 +28,10 @@ import pytest
 
 from dfp_ros.sim.demo.main import parse as parse_demo
 from dfp_ros.tools.view.main import main
-from dfp_ros.tools.view.rerun_stream import NO_DISPLAY
+from dfp_ros.tools.view.rerun_stream import INSTALL, NO_DISPLAY
 from dfp_ros.tools.view.series import Series
 from dfp_ros.tools.view.shown_topics import MOST_TOPICS, node_topics, robot_topics, Shown
+from testing import ROOT
 from testing.fixtures import bags
 from testing.fixtures.robot_samples import ARM
 
@@ -303,3 +305,13 @@ def test_without_a_display_it_names_the_way_out(
         monkeypatch.delenv(name, raising=False)
     assert main(['--bag', str(bag)]) == 2
     assert NO_DISPLAY in capsys.readouterr().err
+
+
+def test_the_page_and_the_message_name_the_same_packages() -> None:
+    """docs/view.md: what Rerun needs, where pip must not install what it asks for."""
+    page = ' '.join((ROOT / 'docs' / 'view.md').read_text().split())
+    listed = re.search(r'`pip install --no-deps rerun-sdk`, with (.+?)\. Tested', page)
+    advised = re.search('`pip install ([^`]+)` and `pip install --no-deps', INSTALL)
+    assert listed is not None
+    assert advised is not None
+    assert set(re.split(', | and ', listed[1])) == set(advised[1].split())
