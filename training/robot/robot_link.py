@@ -28,7 +28,6 @@ from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 import rclpy
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
@@ -38,7 +37,7 @@ from std_srvs.srv import Trigger
 
 from dfp_ros.node.monitors.claim import BEAT, Claim, Claims, TIMEOUT
 from dfp_ros.node.ros.endpoints import publisher_names
-from dfp_ros.node.ros.node_main import keep_spinning
+from dfp_ros.node.ros.node_main import keep_spinning, make_executor
 from dfp_ros.node.ros.qos import CALL_QOS, STATUS_QOS
 from dfp_ros.node.ros.start import join
 from dfp_ros.node.ros.trigger_services import TriggerServices
@@ -132,7 +131,9 @@ class RobotLink:
         TriggerServices(self.node, {'~/offer': self._offer})
         self.node.create_timer(
             BEAT, self._advance, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        self._executor = SingleThreadedExecutor(context=self._context)
+        # A mark belongs between the decisions that it came between, also if this process was kept
+        # from running, and many messages wait.
+        self._executor = make_executor(self._context)
         self._executor.add_node(self.node)
         self._ended = Future()
         self._thread = threading.Thread(
