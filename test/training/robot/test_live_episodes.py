@@ -311,9 +311,17 @@ def test_what_a_person_does_is_kept_as_a_demonstration_too(tmp_path: Path, lengt
         length)
 
 
-def test_decisions_without_end_take_no_memory() -> None:
-    """A learner hears them for days, most of them outside of episodes."""
-    first, live = decide(0, 0.5), LiveEpisodes(LAYOUT, 0.05)
+@pytest.mark.parametrize('within', [False, True])
+def test_decisions_without_end_take_no_memory(within: bool) -> None:
+    """
+    A learner hears them for days, most of them outside of episodes.
+
+    Within one, a robot whose driver has ended is held over night; each step took longer than the
+    one before.
+    """
+    first, live = decide(0, 0.5, held=within), LiveEpisodes(LAYOUT, 0.05)
+    if within:
+        live.mark('start')
     tracemalloc.start()
     try:
         live.decide(first)

@@ -130,7 +130,9 @@ class EpisodeCutter:
             return
         if tick.problem or not tick.follows or self._is_stopped:
             self._is_stopped = False
-            self.pieces.append([])
+            # A robot may be held for hours.
+            if self.pieces[-1]:
+                self.pieces.append([])
         elif tick.changes and self.pieces[-1]:
             self._report.counts['splits at changes of policy or commander'] += 1
             self.pieces[-1].append(tick)
