@@ -91,8 +91,7 @@ class Learner:
         self._silent = False
         # Publishers of marks that were said to contradict each other.
         self._markers: list[str] = []
-        self._is_lockstep = False
-        self._swap_at_end = False
+        self._is_lockstep = self._swap_at_end = False
         # A new policy that is not offered yet.
         self._candidate: Candidate | None = None
         self._seen, self._told = (0, 0), (-1, -1)
@@ -251,11 +250,12 @@ class Learner:
             self._releases.go_on()
         elif self._has_enough:
             return
+        elif news.is_doubtful and not self._is_lockstep:
+            self._add(*self._live.give_up('learner stood still'))
         elif news.kind == 'mark':
             if news.content in MARKS:
                 self._watch_marks(news.content)
-                rows, episode = self._live.mark(news.content)
-                self._add(rows, episode)
+                self._add(*self._live.mark(news.content))
             self._seen = self._seen[0], self._seen[1] + 1
         elif news.kind == 'decision':
             self._hear_decision(news)

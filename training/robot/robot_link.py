@@ -63,11 +63,14 @@ class News:
     :param content: The decision's message, the mark, or the status of the policies; None for a
         call of ``~/offer``.
     :param time: Monotonic time of its arrival in s.
+    :param is_doubtful: Whether it came just after this process stood still: of what was published
+        meanwhile, some is lost, and the rest comes in any order.
     """
 
     kind: Literal['decision', 'mark', 'status', 'offer', 'wake']
     content: Any
     time: float
+    is_doubtful: bool = False
 
 
 @dataclass
@@ -244,7 +247,8 @@ class RobotLink:
         """Make the callback of one topic."""
         def receive(message: Any) -> None:
             self.inbox.put(News(
-                kind, message if kind == 'decision' else message.data, time.monotonic()))
+                kind, message if kind == 'decision' else message.data, time.monotonic(),
+                not self.is_current))
         return receive
 
     def _hear(self, message: Any) -> None:
@@ -256,14 +260,15 @@ class RobotLink:
         """Publish the claim, and look for a stronger one."""
         now = time.monotonic()
         with self._lock:
-            own = self._claims.own
-            if own is None:
-                return
-            if now - self._beat > TIMEOUT:
+            stood_still = now - self._beat > TIMEOUT
+            if stood_still:
                 self._went_on = now
+            self._beat = now
+            if self._claims.own is None:
+                return
+            if stood_still:
                 # Another may have begun while this process stood still (SIGSTOP); that goes on.
                 self._claims.make(time.time_ns())
-            self._beat = now
             self.rival = self._claims.stronger(now)
             assert self._claims.own is not None
             text = self._claims.own.to_json()

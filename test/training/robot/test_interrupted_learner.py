@@ -252,3 +252,26 @@ def test_no_policy_is_sent_to_another_robot(run: Path, tmp_path: Path) -> None:
         link.decide(60, 0, 'failure')
         learner._take(0.0)
         assert link.asked == [('policy', str(candidate.path))]
+
+
+def test_an_episode_in_which_the_learner_stood_still_has_no_success(
+        run: Path, tmp_path: Path) -> None:
+    """
+    The decisions that were made meanwhile are lost, and marks are not.
+
+    A success of steps that nobody heard of was learned as that of the last one before them.
+    """
+    out = tmp_path / 'out'
+    with asking(run, out) as (learner, link, _):
+        link.decide(10, 5)
+        link.inbox.put(News('mark', 'success', 0.0, is_doubtful=True))
+        link.inbox.put(News('mark', 'start', 0.0, is_doubtful=True))
+        link.inbox.put(News('mark', 'success', 0.0))
+        link.decide(50, 5, 'success')
+        learner._take(0.0)
+        first, second = (
+            stored.load(path) for path in sorted((out / 'episodes').glob('*.npz')))
+        assert first.source['ended'] == 'learner stood still'
+        assert first.masks.tolist() == [1, 1, 1, 1]
+        assert second.masks.tolist() == [1, 1, 1, 0]
+        assert second.source['ended'] == 'success'

@@ -114,3 +114,28 @@ def test_a_mark_stays_between_the_decisions_that_it_came_between() -> None:
     finally:
         go_on.set()
         link.close()
+
+
+def test_what_comes_just_after_a_standstill_is_doubtful() -> None:
+    """Of what was published meanwhile, some is lost, and marks overtake what is not."""
+    domain = free_domain()
+    link = RobotLink(_POLICY, '/marks', 'learner', domain=domain)
+    try:
+        with Peer(domain) as peer:
+            publisher = peer.node.create_publisher(String, '/marks', 10)
+            peer.wait_for(publisher.get_subscription_count)
+
+            def comes() -> bool:
+                publisher.publish(String(data='success'))
+                return link.inbox.get(timeout=60).is_doubtful
+
+            def comes_after_a_standstill() -> bool:
+                with link._lock:
+                    # As in a process that was stopped.
+                    link._beat -= 60
+                return comes()
+            peer.wait_for(lambda: not comes())
+            peer.wait_for(comes_after_a_standstill)
+            peer.wait_for(lambda: not comes())
+    finally:
+        link.close()
