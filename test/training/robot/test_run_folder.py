@@ -202,7 +202,7 @@ def test_another_session_that_is_longer() -> None:
 @pytest.mark.parametrize('sparse', [False, True])
 def test_data_with_other_rewards_than_those_of_the_robot_are_said(
         tmp_path: Path, sparse: bool) -> None:
-    """As of a task with several parts, or of a dataset without any; the critics would learn both."""
+    """As of a task with several parts, or of a dataset without rewards: critics learn both."""
     data = drawn([10] * 4)
     stored.save(tmp_path / 'data.npz', data)
     notes = list(notes_on_rewards(prepare('run', small(tmp_path / 'data.npz', sparse=sparse))))
