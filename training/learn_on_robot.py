@@ -60,6 +60,7 @@ from training.robot.run_state import (
     FOLDER,
     make_folders,
     notes_on_data,
+    notes_on_rewards,
     open_run,
     require_without_pictures,
 )
@@ -145,7 +146,8 @@ def learn(run: Path, out: Path, settings: LearnerSettings) -> int:
             make_folders(out)
             _lock(out, stack)
             state, episodes = open_run(run, out, settings)
-            for note in notes_on_data(state):
+            rewarded = notes_on_rewards(state) if settings.updates_per_step else ()
+            for note in (*notes_on_data(state), *rewarded):
                 tell(note)
             readiness.require_space(state.agent, state.config, out)
             readiness.require_export(state.agent, state.spec, out)

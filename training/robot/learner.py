@@ -91,8 +91,7 @@ class Learner:
         self._silent = False
         # Publishers of marks that were said to contradict each other.
         self._markers: list[str] = []
-        self._is_lockstep = False
-        self._swap_at_end = False
+        self._is_lockstep = self._swap_at_end = False
         # A new policy that is not offered yet.
         self._candidate: Candidate | None = None
         self._seen, self._told = (0, 0), (-1, -1)
@@ -246,15 +245,17 @@ class Learner:
             self._changes.hear(news.content)
             if self._fit.watch(self._changes.status):
                 self._add(*self._live.give_up('another robot'))
+            self._changes.is_barred = self._fit.is_other_robot
         elif news.kind == 'offer':
             self._releases.go_on()
         elif self._has_enough:
             return
+        elif news.is_doubtful and not self._is_lockstep:
+            self._add(*self._live.give_up('learner stood still'))
         elif news.kind == 'mark':
             if news.content in MARKS:
                 self._watch_marks(news.content)
-                rows, episode = self._live.mark(news.content)
-                self._add(rows, episode)
+                self._add(*self._live.mark(news.content))
             self._seen = self._seen[0], self._seen[1] + 1
         elif news.kind == 'decision':
             self._hear_decision(news)
@@ -326,7 +327,9 @@ class Learner:
         ended = episode.ended if episode.steps else (
             f'{episode.ended} without a step, which does not count')
         self._say(record.line(ended, ledger.recent))
-        releases.end_episode(now, bool(episode.steps))
+        if episode.is_over:
+            # If not, the robot goes on in it, and nothing takes over between two episodes.
+            releases.end_episode(now, bool(episode.steps))
         self._link.say_status(self._result())
 
     def _learn_next(self) -> None:
@@ -335,7 +338,8 @@ class Learner:
             return
         item = self._backlog.popleft()
         if isinstance(item, LiveEpisode):
-            self._swap_at_end = self._is_lockstep and self._settings.swap == 'between'
+            self._swap_at_end = item.is_over and self._is_lockstep and (
+                self._settings.swap == 'between')
             self._updates.save_if_due()
             return
         self._updates.learn(item, len(self._backlog) > self._settings.most_behind)
@@ -347,6 +351,9 @@ class Learner:
         releases, settings, now = self._releases, self._settings, time.monotonic()
         releases.poll(now)
         self._link.held = releases.held
+        if self._changes.is_barred:
+            self._candidate, self._swap_at_end = None, False
+            return
         if self._candidate is not None:
             self._offer(self._candidate, now)
             return

@@ -39,6 +39,9 @@ from training.data.formats.rosbag.steps import Tick
 
 Row = dict[str, Any]
 
+#: How an episode has ended, if another one began.
+AGAIN = 'started again'
+
 
 @dataclass(frozen=True)
 class LiveEpisode:
@@ -67,6 +70,11 @@ class LiveEpisode:
     def is_marked(self) -> bool:
         """Whether it has an end mark."""
         return self.ended in ('success', 'failure')
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a mark has ended it, or begun the next one; else the robot may go on in it."""
+        return self.is_marked or self.ended == AGAIN
 
     @property
     def transitions(self) -> int:
@@ -164,7 +172,7 @@ class LiveEpisodes:
             # Published again, for a subscriber that joined late.
             return [], None
         ended = self._cutter.add(word)
-        return self._end(ended, 'started again' if word == START else word)
+        return self._end(ended, AGAIN if word == START else word)
 
     def give_up(self, reason: str) -> tuple[list[Row], LiveEpisode | None]:
         """

@@ -54,6 +54,11 @@ class NodeFit:
         """Whether nothing is to be learned from the node's decisions now."""
         return bool(self.misfit) or self._is_other
 
+    @property
+    def is_other_robot(self) -> bool:
+        """Whether the node has another robot description than at the beginning."""
+        return self._is_other
+
     def begin(self, status: dict[str, Any]) -> None:
         """
         Require that the node fits, and keep its robot description's hash.
@@ -75,10 +80,12 @@ class NodeFit:
         :return: Whether its robot has become another one just now.
         """
         misfit, was_other = '', self._is_other
+        if status and self._robot:
+            self._is_other = _robot_of(status) != self._robot
         try:
             if status:
                 self._require_fit(status)
-                self._require_same_robot(status)
+                self._require_same_robot()
         except LearnerError as error:
             misfit = str(error)
         if misfit and misfit != self.misfit:
@@ -154,11 +161,8 @@ class NodeFit:
                 f'{node}: found a policy with a period of {other.period:g} s, expected '
                 f'{spec.period:g} s; start the node with a policy exported from the run')
 
-    def _require_same_robot(self, status: dict[str, Any]) -> None:
+    def _require_same_robot(self) -> None:
         """Require the robot description of the beginning."""
-        if not self._robot:
-            return
-        self._is_other = _robot_of(status) != self._robot
         if self._is_other:
             raise LearnerError(
                 f'{self._node}: found another robot description than at the '

@@ -91,6 +91,8 @@ class PolicyChanges:
         self.status: dict[str, Any] = {}
         self.starts = 0
         self.chosen: Chosen | None = None
+        #: Whether the node has become one of another robot, to which nothing is sent.
+        self.is_barred = False
         self._change: _Change | None = None
         # What was requested, and not confirmed in time; it may come late.
         self._late = ''
@@ -106,9 +108,11 @@ class PolicyChanges:
         Whether a change may be requested.
 
         Not while one is in progress, or another has the node load something; nor shortly after
-        this process stood still, as it does not know yet what happened meanwhile.
+        this process stood still, as it does not know yet what happened meanwhile; nor to a robot
+        that the policies are not for.
         """
-        return self._change is None and not self.status.get('loading') and self._link.is_current
+        return self._change is None and not (
+            self.is_barred or self.status.get('loading')) and self._link.is_current
 
     @property
     def running(self) -> str:

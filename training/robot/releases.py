@@ -132,9 +132,10 @@ class Releases:
         """Keep the policy that the node was first started with, for a roll-back."""
         path, kept = Path(str(self._changes.status.get('path', ''))), self._folder / FIRST
         if not kept.is_file() and _is_policy(path) and sha256(path) == self._changes.running:
+            # The copy comes last: if it is there, so is its signature.
+            _copy_signature(path, kept)
             with atomic_path(kept) as partial:
                 shutil.copyfile(path, partial)
-            _copy_signature(path, kept)
         self._first = (sha256(kept), str(kept)) if _is_policy(kept) else (
             self._changes.running, str(path))
         self._wanted = self._made.get(self._changes.running)

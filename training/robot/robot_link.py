@@ -28,7 +28,6 @@ from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 import rclpy
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
@@ -38,7 +37,7 @@ from std_srvs.srv import Trigger
 
 from dfp_ros.node.monitors.claim import BEAT, Claim, Claims, TIMEOUT
 from dfp_ros.node.ros.endpoints import publisher_names
-from dfp_ros.node.ros.node_main import keep_spinning
+from dfp_ros.node.ros.node_main import keep_spinning, make_executor
 from dfp_ros.node.ros.qos import CALL_QOS, STATUS_QOS
 from dfp_ros.node.ros.start import join
 from dfp_ros.node.ros.trigger_services import TriggerServices
@@ -64,11 +63,14 @@ class News:
     :param content: The decision's message, the mark, or the status of the policies; None for a
         call of ``~/offer``.
     :param time: Monotonic time of its arrival in s.
+    :param is_doubtful: Whether it came just after this process stood still: of what was published
+        meanwhile, some is lost, and the rest comes in any order.
     """
 
     kind: Literal['decision', 'mark', 'status', 'offer', 'wake']
     content: Any
     time: float
+    is_doubtful: bool = False
 
 
 @dataclass
@@ -132,7 +134,9 @@ class RobotLink:
         TriggerServices(self.node, {'~/offer': self._offer})
         self.node.create_timer(
             BEAT, self._advance, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        self._executor = SingleThreadedExecutor(context=self._context)
+        # A mark belongs between the decisions that it came between, also if this process was kept
+        # from running, and many messages wait.
+        self._executor = make_executor(self._context)
         self._executor.add_node(self.node)
         self._ended = Future()
         self._thread = threading.Thread(
@@ -243,7 +247,8 @@ class RobotLink:
         """Make the callback of one topic."""
         def receive(message: Any) -> None:
             self.inbox.put(News(
-                kind, message if kind == 'decision' else message.data, time.monotonic()))
+                kind, message if kind == 'decision' else message.data, time.monotonic(),
+                not self.is_current))
         return receive
 
     def _hear(self, message: Any) -> None:
@@ -255,14 +260,15 @@ class RobotLink:
         """Publish the claim, and look for a stronger one."""
         now = time.monotonic()
         with self._lock:
-            own = self._claims.own
-            if own is None:
-                return
-            if now - self._beat > TIMEOUT:
+            stood_still = now - self._beat > TIMEOUT
+            if stood_still:
                 self._went_on = now
+            self._beat = now
+            if self._claims.own is None:
+                return
+            if stood_still:
                 # Another may have begun while this process stood still (SIGSTOP); that goes on.
                 self._claims.make(time.time_ns())
-            self._beat = now
             self.rival = self._claims.stronger(now)
             assert self._claims.own is not None
             text = self._claims.own.to_json()

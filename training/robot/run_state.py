@@ -195,6 +195,18 @@ def notes_on_data(state: checkpoint.RunState) -> Iterator[str]:
             'run, beside those of the robot')
 
 
+def notes_on_rewards(state: checkpoint.RunState) -> Iterator[str]:
+    """Say that a step of the data has another reward than one on the robot, if one has."""
+    rewards, masks = (state.buffer.of_data(name) for name in ('rewards', 'masks'))
+    if bool((rewards + masks).any()):
+        yield (
+            f'{state.config.data}: found rewards from {float(rewards.min()):g} to '
+            f'{float(rewards.max()):g}, and a step on the robot has -1, or 0 if it solves the '
+            'task: the critics learn both as one task, so that values of the two cannot be '
+            'compared; begin with a run that was trained with --sparse, whose steps have the '
+            "robot's rewards")
+
+
 def resumed_lengths(
         before: TrainConfig, now: TrainConfig, step: int,
         transitions: int) -> dict[str, list[int]]:

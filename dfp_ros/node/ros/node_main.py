@@ -244,10 +244,17 @@ def keep_spinning(executor: Executor, node: Node, ended: Future) -> None:
                 throttle_duration_sec=1.0)
 
 
-def make_executor() -> Executor:
-    """Make the executor with the least overhead that this distribution has."""
+def make_executor(context: rclpy.Context | None = None) -> Executor:
+    """
+    Make the executor with the least overhead that this distribution has.
+
+    That of events calls back in the order in which messages came, on whichever topics; the other
+    one takes a message of each topic in turn, however many there are.
+
+    :param context: Context of its nodes; None for the default one.
+    """
     try:
         from rclpy.experimental.events_executor import EventsExecutor
     except ImportError:
-        return SingleThreadedExecutor()
-    return EventsExecutor()
+        return SingleThreadedExecutor(context=context)
+    return EventsExecutor(context=context)

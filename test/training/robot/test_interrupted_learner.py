@@ -15,7 +15,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 import json
 from pathlib import Path
@@ -27,6 +28,7 @@ import pytest
 torch = pytest.importorskip('torch')
 pytest.importorskip('rclpy')
 
+from dfp_ros.core.files.digest import sha256  # noqa: E402
 from testing import ROOT  # noqa: E402
 from testing.fixtures.bags import decision, mark, Message, PERIOD, START  # noqa: E402
 from testing.fixtures.robot_samples import shipped_robot  # noqa: E402
@@ -37,11 +39,13 @@ from training.data.formats.rosbag.actions import ActionLayout  # noqa: E402
 from training.data.transitions import stored  # noqa: E402
 from training.data.transitions.transitions import observation_fields  # noqa: E402
 from training.learning.trainer.checkpoint_file import digest, read  # noqa: E402
+from training.learning.trainer.exported_policy import write_policy  # noqa: E402
 from training.learning.trainer.log import RunLog  # noqa: E402
 from training.learning.trainer.run import train  # noqa: E402
 from training.learning.trainer.session import Session  # noqa: E402
+from training.robot.candidate import Candidate  # noqa: E402
 from training.robot.learner import Learner  # noqa: E402
-from training.robot.robot_link import News  # noqa: E402
+from training.robot.robot_link import Answer, News  # noqa: E402
 from training.robot.run_state import CHECKPOINT, open_run  # noqa: E402
 from training.robot.settings import LearnerSettings  # noqa: E402
 
@@ -155,3 +159,119 @@ def test_it_learns_the_same_bit_for_bit(run: Path, tmp_path: Path) -> None:
         assert found['progress']['environment_steps'] == total
         for name in PARTS:
             assert digest(found[name]) == digest(whole[name]), (first, name)
+
+
+class AskedLink(Link):
+    """A node that takes requests, and has said and decided what it is given."""
+
+    def __init__(self) -> None:
+        self.inbox: SimpleQueue[News] = SimpleQueue()
+        self.asked: list[tuple[str, str]] = []
+        self.answer = Answer()
+
+    def set_parameter(self, name: str, value: str) -> Answer:
+        """Take a request."""
+        self.asked.append((name, value))
+        self.answer = Answer()
+        return self.answer
+
+    def promote(self) -> Answer:
+        """Take a request."""
+        return self.set_parameter('promote', '')
+
+    def say(self, **changes: Any) -> None:
+        """Have the learner hear another status."""
+        self.inbox.put(News('status', json.dumps({
+            **json.loads(STATUS), 'robot': {'sha256': 'one'}, **changes}), 0.0))
+
+    def decide(self, number: int, count: int, *words: str) -> None:
+        """Have the learner hear a start mark, some decisions, and other marks."""
+        self.inbox.put(News('mark', 'start', 0.0))
+        for i in range(number, number + count):
+            time = START + i * PERIOD
+            for _, _, message in decision(i, time, time, i / 40):
+                self.inbox.put(News('decision', message, 0.0))
+        for word in words:
+            self.inbox.put(News('mark', word, 0.0))
+
+
+@contextmanager
+def asking(run: Path, out: Path) -> Iterator[tuple[Learner, AskedLink, Candidate]]:
+    """Start a learner whose node has heard of nothing yet, and make it a policy."""
+    settings = LearnerSettings(steps=100, start=50, swap_every=10**6)
+    made: Any = AskedLink()
+    made.say()
+    state, episodes = open_run(run, out, settings)
+    path = out / 'policy.onnx'
+    write_policy(state.agent, state.spec, path)
+    with RunLog(out, state.config, state.progress.step) as log, Session(
+            state, out / CHECKPOINT, log, on_robot=True) as session:
+        learner = Learner(out, state, episodes, settings, made, session, lambda line: None)
+        learner.await_node(lambda: False)
+        yield learner, made, Candidate(path, sha256(path), 1, 1)
+
+
+@pytest.mark.parametrize(('end', 'asked'), [
+    (['failure'], ['shadow', 'promote']), (['start'], ['shadow', 'promote']), ([], ['shadow'])])
+def test_a_learner_that_ends_within_an_episode_lets_no_policy_take_over(
+        run: Path, tmp_path: Path, end: list[str], asked: list[str]) -> None:
+    """The robot goes on in its episode, and what takes over between two of them is not due."""
+    with asking(run, tmp_path / 'out') as (learner, link, candidate):
+        learner._releases.stage(candidate, 0.0)
+        link.answer.problem = ''
+        link.say(shadow={'sha256': candidate.sha256})
+        learner._take(0.0)
+        learner._release()
+        link.decide(10, 5, *end)
+        learner._take(0.0)
+        learner.run(lambda: True)
+        assert [name for name, _ in link.asked] == asked
+
+
+def test_no_policy_is_sent_to_another_robot(run: Path, tmp_path: Path) -> None:
+    """It came with the first mark, or at once if the node was started again in an episode."""
+    with asking(run, tmp_path / 'out') as (learner, link, candidate):
+        learner._releases.swap(candidate, 0.0)
+        link.answer.problem = ''
+        link.say(sha256=candidate.sha256, since='then', previous={'sha256': '0' * 64})
+        link.decide(10, 5)
+        learner._take(0.0)
+        learner._release()
+        assert learner._releases.swaps == 1
+        link.asked.clear()
+        link.say(since='later', robot={'sha256': 'two'})
+        link.decide(30, 5, 'failure')
+        learner._take(0.0)
+        learner._release()
+        assert not link.asked
+        link.say(since='last')
+        link.decide(50, 5)
+        learner._take(0.0)
+        learner._release()
+        assert not link.asked
+        link.decide(60, 0, 'failure')
+        learner._take(0.0)
+        assert link.asked == [('policy', str(candidate.path))]
+
+
+def test_an_episode_in_which_the_learner_stood_still_has_no_success(
+        run: Path, tmp_path: Path) -> None:
+    """
+    The decisions that were made meanwhile are lost, and marks are not.
+
+    A success of steps that nobody heard of was learned as that of the last one before them.
+    """
+    out = tmp_path / 'out'
+    with asking(run, out) as (learner, link, _):
+        link.decide(10, 5)
+        link.inbox.put(News('mark', 'success', 0.0, is_doubtful=True))
+        link.inbox.put(News('mark', 'start', 0.0, is_doubtful=True))
+        link.inbox.put(News('mark', 'success', 0.0))
+        link.decide(50, 5, 'success')
+        learner._take(0.0)
+        first, second = (
+            stored.load(path) for path in sorted((out / 'episodes').glob('*.npz')))
+        assert first.source['ended'] == 'learner stood still'
+        assert first.masks.tolist() == [1, 1, 1, 1]
+        assert second.masks.tolist() == [1, 1, 1, 0]
+        assert second.source['ended'] == 'success'

@@ -57,13 +57,15 @@ UNITS = np.array([1, 1, 1, 6, 20])
 
 def row(
         number: int, value: float, held: bool = False, loop: int = 1, late: int = 0,
-        step: int = 0, stops: int = 0) -> tuple[DecisionRow, Any]:
+        step: int = 0, stops: int = 0, stopped: bool = False) -> tuple[DecisionRow, Any]:
     """Write a decision in lockstep with the clock; its command is half of the policy's answer."""
     stamp = START + number * PERIOD + late
     raw = np.full(5, value)
+    state, reason = (State.STOPPED, Reason.OPERATOR_STOP) if stopped else (
+        (State.HOLD, Reason.STALE) if held else (State.RUNNING, Reason.NONE))
     found = Decision(
-        State.HOLD if held else State.RUNNING, Reason.STALE if held else Reason.NONE, '',
-        raw / 2 * UNITS, observation(value), raw.astype(np.float32), raw * UNITS)
+        state, reason, '', raw / 2 * UNITS, observation(value), raw.astype(np.float32),
+        raw * UNITS)
     rows = DecisionRow(ROBOT.sources, 28, SIZES)
     samples = {name: Sample(stamp, stamp, {}) for name in ROBOT.sources}
     return rows, rows.write(number, stamp, False, found, samples, Entry(
@@ -113,6 +115,9 @@ SCRIPTS: list[tuple[list[tuple[int, dict[str, Any]]], str]] = [
     ([(i, {'loop': 1 + (i > 3)}) for i in range(9)], 'success'),
     ([(i, {'loop': 1 + (i > 6)}) for i in range(8)], 'success'),
     ([(i, {'held': i == 7}) for i in range(8)], 'success'),
+    ([(i, {'held': i == 6, 'loop': 1 + (i > 6)}) for i in range(8)], 'success'),
+    ([(i, {'stopped': i > 5}) for i in range(8)], 'success'),
+    ([(i, {'stopped': i == 4}) for i in range(9)], 'success'),
     ([(i, {'late': 40 * MS if i == 5 else 0}) for i in range(9)], 'failure'),
     ([(i, {'step': 1 + (i + 3) % 7}) for i in range(9)], 'failure'),
     ([(i, {'stops': 2 * (i == 5)}) for i in range(9)], 'success')]
@@ -128,6 +133,34 @@ def test_a_step_is_cut_short_by_a_reset_or_a_stop() -> None:
         live.mark('success')
         assert [len(piece.observations) for piece in live.episodes[0].pieces] == [5, 3]
         assert live.column('terminals') == [0, 0, 0, 1, 0, 1], options
+
+
+@pytest.mark.parametrize(('after', 'masks', 'terminals'), [
+    ({6: {'stopped': True}, 7: {'stopped': True}}, [1, 1, 1, 1, 0], [0, 0, 0, 0, 1]),
+    ({6: {'stopped': True, 'stops': 1}}, [1, 1, 1, 1, 0], [0, 0, 0, 0, 1]),
+    ({6: {'stopped': True}, 7: {}, 8: {}}, [1, 1, 1, 1, 1, 0], [0, 0, 0, 0, 1, 1]),
+    ({6: {'stopped': True}, 7: {}}, [1, 1, 1, 1, 1], [0, 0, 0, 0, 1]),
+    ({6: {'held': True}, 7: {'stopped': True}}, [1, 1, 1, 1, 1], [0, 0, 0, 0, 1]),
+    ({7: {'stopped': True}}, [1, 1, 1, 1, 1], [0, 0, 0, 0, 1]),
+    ({6: {'stopped': True, 'late': 40 * MS}}, [1, 1, 1, 1, 1], [0, 0, 0, 0, 1]),
+    ({6: {'held': True}, 7: {'loop': 2}}, [1, 1, 1, 1, 1], [0, 0, 0, 0, 1])])
+def test_a_success_is_that_of_the_steps_before_a_stop_and_of_none_before_a_gap(
+        after: dict[int, dict[str, Any]], masks: list[float], terminals: list[float]) -> None:
+    """
+    Whoever ends an episode may stop the robot before the mark, as the episode manager does.
+
+    A fault before the stop, a decision that is lost, and a step that is late, are gaps.
+    """
+    live = Live()
+    live.mark('start')
+    for i in range(6):
+        live.decide(i, i / 20)
+    for i, options in after.items():
+        live.decide(i, i / 20, **options)
+    live.mark('success')
+    assert live.column('masks') == masks
+    assert live.column('rewards') == [-mask for mask in masks]
+    assert live.column('terminals') == terminals
 
 
 @pytest.mark.parametrize(('script', 'end'), SCRIPTS)
@@ -278,9 +311,17 @@ def test_what_a_person_does_is_kept_as_a_demonstration_too(tmp_path: Path, lengt
         length)
 
 
-def test_decisions_without_end_take_no_memory() -> None:
-    """A learner hears them for days, most of them outside of episodes."""
-    first, live = decide(0, 0.5), LiveEpisodes(LAYOUT, 0.05)
+@pytest.mark.parametrize('within', [False, True])
+def test_decisions_without_end_take_no_memory(within: bool) -> None:
+    """
+    A learner hears them for days, most of them outside of episodes.
+
+    Within one, a robot whose driver has ended is held over night; each step took longer than the
+    one before.
+    """
+    first, live = decide(0, 0.5, held=within), LiveEpisodes(LAYOUT, 0.05)
+    if within:
+        live.mark('start')
     tracemalloc.start()
     try:
         live.decide(first)

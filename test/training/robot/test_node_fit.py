@@ -73,3 +73,23 @@ def test_a_node_for_another_robot_is_refused(
     """Other names, units, sizes and rates, each by its own name."""
     with pytest.raises(LearnerError, match=message):
         begun(cube_spec(), cube_spec(**changes), **settings)
+
+
+def test_another_robot_that_does_not_fit_either_is_another_robot_at_once() -> None:
+    """Its rate is said, and it gets no policy that is made meanwhile."""
+    status: dict[str, Any] = {
+        'sha256': '0' * 64, 'spec': json.loads(cube_spec().to_json()),
+        'robot': {'sha256': HASH}, 'settings': {'robot': ROBOT, 'publish_decisions': True}}
+    said: list[str] = []
+    subject = NodeFit('/dfp_policy', cube_spec(), '', said.append)
+    subject.begin(status)
+    assert not subject.watch(status)
+    other = {**status, 'robot': {'sha256': 'ab' * 32}}
+    assert subject.watch({**other, 'settings': {**status['settings'], 'rate': 30.0}})
+    assert subject.is_other_robot
+    assert 'found rate 30 Hz' in said[-1]
+    assert not subject.watch(other)
+    assert 'found another robot description than at the beginning' in said[-1]
+    assert not subject.watch(status)
+    assert not subject.is_other_robot
+    assert not subject.is_left_out

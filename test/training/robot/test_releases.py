@@ -19,6 +19,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+import shutil
 from typing import Any
 
 import pytest
@@ -141,6 +142,27 @@ def test_a_node_that_will_refuse_every_policy(tmp_path: Path, key: str) -> None:
     assert fault == '' if key == 'trusted' else 'start this learner again with --sign-key' in fault
     assert signing_fault(private, {'policy_keys': ''}) == ''
     assert signing_fault(private, {'policy_keys': 7}) == ''
+
+
+def test_the_first_policy_has_its_signature_though_the_learner_was_killed(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the two copies: a node with policy_keys would refuse to take it back."""
+    (tmp_path / 'first.onnx.sig').write_bytes(b's' * 64)
+    copy, copied = shutil.copyfile, []
+
+    def killed(source: Path, goal: Path) -> None:
+        if copied:
+            raise KeyboardInterrupt
+        copied.append(copy(source, goal))
+
+    monkeypatch.setattr(shutil, 'copyfile', killed)
+    with pytest.raises(KeyboardInterrupt):
+        AskedNode(tmp_path)
+    monkeypatch.undo()
+    AskedNode(tmp_path)
+    start = tmp_path / 'policies' / 'start.onnx'
+    assert start.read_bytes() == b'first'
+    assert start.with_name('start.onnx.sig').read_bytes() == b's' * 64
 
 
 def test_a_refusal_is_printed_and_the_next_policy_is_awaited(node: AskedNode) -> None:

@@ -26,16 +26,25 @@ pytest.importorskip('torch')
 pytest.importorskip('rclpy')
 
 from testing.fixtures.full_disk import full
+from testing.learning.small_runs import small
+from testing.learning.transitions import drawn
 from training import learn_on_robot
 from training.common.disk import WriteError
 from training.common.files import TableError
 from training.config import TrainConfig
+from training.data.transitions import stored
 from training.learn_on_robot import _lock, LOCK
 from training.learning.trainer.checkpoint import Progress
 from training.learning.trainer.continuation import ContinuationError
 from training.learning.trainer.log import read_rows, RunLog
+from training.learning.trainer.run import prepare
 from training.robot.records import EpisodeRecord, RecordTable
-from training.robot.run_state import make_config, make_folders, resumed_lengths
+from training.robot.run_state import (
+    make_config,
+    make_folders,
+    notes_on_rewards,
+    resumed_lengths,
+)
 from training.robot.settings import LearnerSettings
 
 
@@ -188,3 +197,16 @@ def test_another_session_that_is_longer() -> None:
     before = make_config(run, 100, LearnerSettings())
     now = make_config(run, 100, LearnerSettings(steps=200_000, threads=3, nice=0))
     assert resumed_lengths(before, now, 0, 30) == {'online_steps': [100_000, 200_000]}
+
+
+@pytest.mark.parametrize('sparse', [False, True])
+def test_data_with_other_rewards_than_those_of_the_robot_are_said(
+        tmp_path: Path, sparse: bool) -> None:
+    """As of a task with several parts, or of a dataset without rewards: critics learn both."""
+    data = drawn([10] * 4)
+    stored.save(tmp_path / 'data.npz', data)
+    notes = list(notes_on_rewards(prepare('run', small(tmp_path / 'data.npz', sparse=sparse))))
+    assert len(notes) == (not sparse)
+    if not sparse:
+        low, high = float(data.rewards.min()), float(data.rewards.max())
+        assert f'data.npz: found rewards from {low:g} to {high:g}, and a step' in notes[0]

@@ -45,15 +45,17 @@ class Explorer:
     :param noise_scale: Factor on the noise.
     :param seed: The run's seed.
     :param sparse: Whether the reward is -1 until the task is solved.
-    :param renew: Called before the first chunk of an episode, to have ``act`` use the newest
+    :param renew: Called with an episode before its first chunk, to have ``act`` use the newest
         policy; None if it does always.
+    :param keep: Called with the episode of each state that is saved within it; None for no call.
     """
 
     def __init__(
             self, env: Any, act: Act, candidates: int, noise_size: int, noise_scale: float,
-            seed: int, sparse: bool, renew: Callable[[], None] | None = None) -> None:
+            seed: int, sparse: bool, renew: Callable[[int], None] | None = None,
+            keep: Callable[[int], None] | None = None) -> None:
         self._env, self._act, self._seed, self._sparse = env, act, seed, sparse
-        self._renew = renew
+        self._renew, self._keep = renew, keep
         self._noise = NoiseStream(0, candidates, noise_size, noise_scale)
         self._observation = np.empty(0, np.float32)
         self._pictures: tuple[np.ndarray, ...] = ()
@@ -72,7 +74,7 @@ class Explorer:
         """
         if not self._queue:
             if self._renew and not self._draws:
-                self._renew()
+                self._renew(self.episode)
             self._queue = list(np.asarray(
                 self._act(self._observation, self._noise.next(), **self._seen('pictures')),
                 np.float32))
@@ -105,6 +107,8 @@ class Explorer:
 
     def state(self) -> dict[str, torch.Tensor]:
         """State to save in a checkpoint, from which :meth:`restore` resumes the episode."""
+        if self._keep and self.is_within_episode:
+            self._keep(self.episode)
         shape = -1, self._env.action_space.shape[0]
         return {
             'episode': torch.tensor(self.episode), 'draws': torch.tensor(self._draws),

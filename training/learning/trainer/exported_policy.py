@@ -23,10 +23,11 @@ import numpy as np
 from dfp_ros.core.policy.onnx_policy import OnnxPolicy
 from dfp_ros.spec import PolicySpec
 from training.common.files import atomic_path
+from training.learning import distributed
 from training.learning.agents.agent import Agent
 
-#: Name of the file in the folder of a run.
-ACTING = 'acting.onnx'
+#: Name of the file of an episode in the folder of a run; of earlier releases, that of any.
+ACTING, ANY = 'acting-{episode}.onnx', 'acting.onnx'
 
 
 class ExportedPolicy:
@@ -35,22 +36,38 @@ class ExportedPolicy:
 
     :param agent: The networks.
     :param spec: Specification of the policy.
-    :param path: The policy file.
+    :param folder: Folder of the policy files, one for each episode. Those of the episodes of the
+        last two checkpoints are kept: a run that is killed resumes within that of the last.
     """
 
-    def __init__(self, agent: Agent, spec: PolicySpec, path: Path) -> None:
+    def __init__(self, agent: Agent, spec: PolicySpec, folder: Path) -> None:
         """Start without a policy."""
-        self._agent, self._spec, self._path = agent, spec, path
+        self._agent, self._spec, self._folder = agent, spec, folder
         self._policy: OnnxPolicy | None = None
+        self._saved: list[int] = []
 
-    def renew(self) -> None:
-        """Export the networks as they are, and act with them from now on."""
-        write_policy(self._agent, self._spec, self._path)
-        self.load()
+    def renew(self, episode: int) -> None:
+        """Export the networks as they are, and act with them from an episode on."""
+        write_policy(self._agent, self._spec, self._file(episode))
+        self.load(episode)
+        kept = [self._file(number) for number in (*self._saved, episode)]
+        for path in self._folder.glob(ACTING.format(episode='*')):
+            # Only the first rank writes checkpoints.
+            if distributed.own() == 0 and path not in kept:
+                path.unlink(missing_ok=True)
 
-    def load(self) -> None:
-        """Act with the policy in the file, as a run that resumes within an episode."""
-        self._policy = OnnxPolicy(self._path, candidates=0)
+    def load(self, episode: int) -> None:
+        """Act with the policy of an episode, as a run that resumes within it."""
+        path = self._file(episode)
+        self._policy = OnnxPolicy(
+            path if path.exists() else self._folder / ANY, candidates=0)
+
+    def keep(self, episode: int) -> None:
+        """Keep the file of an episode, because a checkpoint that is in it is written."""
+        self._saved = [*self._saved[-1:], episode]
+
+    def _file(self, episode: int) -> Path:
+        return self._folder / ACTING.format(episode=episode)
 
     def __call__(
             self, observation: np.ndarray, noise: np.ndarray,

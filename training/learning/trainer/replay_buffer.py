@@ -277,6 +277,10 @@ class ReplayBuffer:
                 self._first_frame[places.numpy()] - self._data_frames),
             **self._added_frames.state()}
 
+    def of_data(self, name: str) -> torch.Tensor:
+        """Return a column of the data's transitions; those of an online phase may replace them."""
+        return self._columns[name][:self._data_size]
+
     def range_of_added(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """
         Find the lowest and highest numbers of a column in the added transitions.

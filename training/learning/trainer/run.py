@@ -50,7 +50,7 @@ from training.learning.precision import faster
 from training.learning.trainer import checkpoint, other_run, readiness
 from training.learning.trainer.added_frames import AddedFrames, reopen
 from training.learning.trainer.explorer import Explorer
-from training.learning.trainer.exported_policy import ACTING, ExportedPolicy
+from training.learning.trainer.exported_policy import ExportedPolicy
 from training.learning.trainer.log import RunLog
 from training.learning.trainer.replay_buffer import HeldFrames, ReplayBuffer
 from training.learning.trainer.session import (
@@ -319,7 +319,7 @@ def go_online(state: checkpoint.RunState, content: dict[str, Any], run: Path) ->
     agent, config = state.agent, state.config
     swap(state)
     exported = ExportedPolicy(
-        agent, state.spec, run / ACTING) if config.acts == 'exported' else None
+        agent, state.spec, run) if config.acts == 'exported' else None
     if state.spec.images:
         replay = content.get('replay')
         state.buffer.take_frames(
@@ -328,12 +328,13 @@ def go_online(state: checkpoint.RunState, content: dict[str, Any], run: Path) ->
     explorer = Explorer(
         single(config.environment, state.spec.provenance), exported or acting(agent),
         agent.candidates, agent.chunk_size, config.noise_scale, config.seed, config.sparse,
-        exported.renew if exported else None)
+        *((exported.renew, exported.keep) if exported else ()))
     if 'explorer' in content:
         state.buffer.restore(content['replay'])
         explorer.restore(content['explorer'])
         if exported and explorer.is_within_episode:
-            exported.load()
+            exported.load(explorer.episode)
+            exported.keep(explorer.episode)
     else:
         agent.improve()
     return explorer

@@ -24,6 +24,7 @@ import signal
 from typing import Any
 
 import gymnasium
+from gymnasium.wrappers import TimeLimit
 import numpy as np
 import pytest
 
@@ -32,6 +33,7 @@ torch = pytest.importorskip('torch')
 from testing.learning.runs import settings, unevaluated  # noqa: E402
 from training.config import TrainConfig  # noqa: E402
 from training.learning.agents.agent import Agent  # noqa: E402
+from training.learning.trainer import run as run_module  # noqa: E402
 from training.learning.trainer.checkpoint_file import read  # noqa: E402
 from training.learning.trainer.explorer import Explorer  # noqa: E402
 from training.learning.trainer.log import read_rows  # noqa: E402
@@ -167,6 +169,42 @@ def test_resume_is_exact_in_both_phases(
     assert int(whole['replay']['added']) == config.online_steps
     columns = [read_rows(run / 'updates.csv') for run in runs]
     assert [row['critic_loss'] for row in columns[0]] == [row['critic_loss'] for row in columns[1]]
+
+
+class Killed(BaseException):
+    """What stands for SIGKILL: nothing is written after it."""
+
+
+def test_a_killed_run_goes_on_with_the_policy_that_acted_in_its_episode(
+        demonstrations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of a later episode, of which the checkpoint knows nothing, acted in the rest of it."""
+    single, update = run_module.single, Agent.update
+    monkeypatch.setattr(run_module, 'single', lambda *words: TimeLimit(single(*words), 8))
+    # Of episodes of eight steps, the checkpoint after 20 updates is in the fourth.
+    config = settings(demonstrations, **ONLINE | {
+        'online_steps': 40, 'checkpoint_every': 10}, acts='exported')
+    train(tmp_path / 'whole', config)
+    taken = []
+
+    def killing(self: Agent, batch: Any, **options: Any) -> Any:
+        taken.append(1)
+        if len(taken) == 29:
+            raise Killed
+        return update(self, batch, **options)
+
+    monkeypatch.setattr(Agent, 'update', killing)
+    with pytest.raises(Killed):
+        train(tmp_path / 'run', config)
+    monkeypatch.setattr(Agent, 'update', update)
+    saved = read(tmp_path / 'run' / 'checkpoint.pt')
+    assert saved['progress']['step'] == 20
+    assert int(saved['explorer']['episode']) == 3
+    assert int(saved['explorer']['draws']) == 1
+    train(tmp_path / 'run', config, resume=True)
+    whole, resumed = (read(tmp_path / name / 'checkpoint.pt') for name in ('whole', 'run'))
+    for part in ('agent', 'optimiser', 'replay', 'explorer', 'torch_random', 'batch_random'):
+        assert_equal(whole[part], resumed[part])
+    assert len(list((tmp_path / 'run').glob('acting*.onnx'))) <= 3
 
 
 def test_a_longer_online_phase_equals_one_that_was_long_from_the_start(

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 import math
 from typing import Protocol
 
@@ -40,7 +41,7 @@ from dfp_ros.core.observation.sample_index import SampleIndex
 from dfp_ros.core.safety.reasons import Reason
 from dfp_ros.core.units import ANGLE, read_unit
 from training.data.formats.rosbag.actions import ActionLayout
-from training.data.formats.rosbag.steps import Event, Observer, Step, Tick
+from training.data.formats.rosbag.steps import Event, is_stop, Observer, Step, Tick
 from training.data.transitions.transitions import DataError
 
 # A recorder may receive a decision up to _LATE ns before one of its samples; samples older than
@@ -218,9 +219,10 @@ class DecisionSteps:
                 decision.stamp - last.stamp)
         if not follows:
             self._observations.reset()
-        return self._decided(
+        tick = self._decided(
             decision, follows, problem, follows and last is not None
             and _commander(last) != _commander(decision))
+        return replace(tick, is_stop=is_stop(last, decision, self._period))
 
     def require_rate(self) -> None:
         """

@@ -76,6 +76,7 @@ class EpisodeCutter:
         """Start before the first step."""
         self.pieces: list[list[Tick]] | None = None if marked else [[]]
         self._unended, self._report = unended, report
+        self._is_stopped = False
 
     def add(self, step: Step) -> list[Piece] | None:
         """
@@ -89,7 +90,7 @@ class EpisodeCutter:
             return None
         if step == START:
             ended = self.give_up('started again')
-            self.pieces = [[]]
+            self.pieces, self._is_stopped = [[]], False
             counts['episodes marked'] += 1
             return ended
         ended = None
@@ -123,8 +124,15 @@ class EpisodeCutter:
             self._report.counts['steps outside episodes'] += 1
             return
         self._report.tick(tick)
-        if tick.problem or not tick.follows:
-            self.pieces.append([])
+        if tick.is_stop:
+            # A gap for what comes after it; an end mark is of the steps before.
+            self._is_stopped = True
+            return
+        if tick.problem or not tick.follows or self._is_stopped:
+            self._is_stopped = False
+            # A robot may be held for hours.
+            if self.pieces[-1]:
+                self.pieces.append([])
         elif tick.changes and self.pieces[-1]:
             self._report.counts['splits at changes of policy or commander'] += 1
             self.pieces[-1].append(tick)
@@ -139,9 +147,10 @@ class EpisodeCutter:
         # With a gap, or a single step, before the mark, the step that led to the success is
         # unknown.
         last = pieces[-1]
-        if len(last) == 1 and last[0].changes and len(pieces) > 1:
-            # The step that led there is in the piece before.
-            last = pieces[-2]
+        before = pieces[-2] if len(pieces) > 1 else []
+        if len(last) == 1 and before and before[-1] is last[0]:
+            # The policy or the commander changed there: the step that led to it is in that piece.
+            last = before
         reached = success and len(last) > 1
         counts['episodes solved'] += reached
         counts['successes lost in a gap'] += success and not reached

@@ -22,6 +22,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from dfp_ros.core.arrays import Pictures
+from dfp_ros.core.control.decision import State
+from dfp_ros.core.control.decision_row import RecordedDecision
 from dfp_ros.core.description.robot import RobotDescription
 from dfp_ros.core.observation.builder import ObservationBuilder
 from dfp_ros.core.observation.sample import NotFiniteError, NotReadyError, ObservationError, Sample
@@ -64,6 +66,8 @@ class Tick:
     :param changes: Whether the policy, its settings, or who commands is new: an action chunk must
         not reach across.
     :param pictures: Pictures of the observation, in the robot description's order.
+    :param is_stop: Whether ``~/stop`` holds the robot, and nothing else came between; see
+        :func:`is_stop`.
     """
 
     time: int
@@ -77,10 +81,28 @@ class Tick:
     by_person: bool = False
     changes: bool = False
     pictures: Pictures = ()
+    is_stop: bool = False
 
 
 Step: TypeAlias = 'Tick | str'
 """A control step, or a mark between two control steps."""
+
+
+def is_stop(last: RecordedDecision | None, decision: RecordedDecision, period: int) -> bool:
+    """
+    Tell whether ``~/stop`` holds the robot, and nothing else came between it and the step before.
+
+    Whoever ends an episode may stop the robot first, as the episode manager does: an end mark that
+    comes then judges the steps before the stop.
+
+    :param last: The decision before; None if there is none.
+    :param decision: The decision.
+    :param period: Control period in ns.
+    """
+    if decision.state is not State.STOPPED or last is None or decision.number != last.number + 1:
+        return False
+    passed = decision.stamp - last.stamp
+    return passed > 0 and (decision.lockstep or passed <= 1.5 * period)
 
 
 class Observer:
