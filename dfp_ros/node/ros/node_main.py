@@ -257,4 +257,19 @@ def make_executor(context: rclpy.Context | None = None) -> Executor:
         from rclpy.experimental.events_executor import EventsExecutor
     except ImportError:
         return SingleThreadedExecutor(context=context)
-    return EventsExecutor(context=context)
+    # It has Python's fault handler write to sys.stderr, which a program may have replaced.
+    with contextlib.ExitStack() as stack:
+        if not _has_descriptor(sys.stderr):
+            if not _has_descriptor(sys.__stderr__):
+                return SingleThreadedExecutor(context=context)
+            stack.enter_context(contextlib.redirect_stderr(sys.__stderr__))
+        return EventsExecutor(context=context)
+
+
+def _has_descriptor(stream: Any) -> bool:
+    """Tell whether a stream is an open file of the operating system."""
+    try:
+        stream.fileno()
+    except (AttributeError, OSError, ValueError):
+        return False
+    return True

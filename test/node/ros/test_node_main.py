@@ -14,8 +14,10 @@
 """Main function of a node: it survives a failing callback, and ends on a signal."""
 
 from collections.abc import Callable, Iterator
+import io
 import os
 import signal
+import sys
 import threading
 
 import pytest
@@ -118,3 +120,17 @@ def test_an_environment_that_ros_refuses(
     monkeypatch.setenv(name, value)
     with pytest.raises(StartError, match=message):
         join([], context=rclpy.Context())
+
+
+@pytest.mark.parametrize('original', [sys.__stderr__, None])
+def test_an_executor_where_standard_error_is_no_file(
+        monkeypatch: pytest.MonkeyPatch, original: object) -> None:
+    """As in a notebook, or under a supervisor without one."""
+    monkeypatch.setattr(sys, 'stderr', io.StringIO())
+    monkeypatch.setattr(sys, '__stderr__', original)
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    try:
+        node_main.make_executor(context).shutdown()
+    finally:
+        rclpy.shutdown(context=context)
