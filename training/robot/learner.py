@@ -250,11 +250,12 @@ class Learner:
             self._releases.go_on()
         elif self._has_enough:
             return
-        elif news.is_doubtful and not self._is_lockstep:
+        elif news.is_doubtful and not self._is_lockstep and self._live.last is not None:
             self._add(*self._live.give_up('learner stood still'))
         elif news.kind == 'mark':
             if news.content in MARKS:
-                self._watch_marks(news.content)
+                if not self._releases.end_cut(time.monotonic()):
+                    self._watch_marks(news.content)
                 self._add(*self._live.mark(news.content))
             self._seen = self._seen[0], self._seen[1] + 1
         elif news.kind == 'decision':
@@ -327,9 +328,7 @@ class Learner:
         ended = episode.ended if episode.steps else (
             f'{episode.ended} without a step, which does not count')
         self._say(record.line(ended, ledger.recent))
-        if episode.is_over:
-            # If not, the robot goes on in it, and nothing takes over between two episodes.
-            releases.end_episode(now, bool(episode.steps))
+        releases.end_episode(now, bool(episode.steps), episode.is_over)
         self._link.say_status(self._result())
 
     def _learn_next(self) -> None:

@@ -101,6 +101,8 @@ class Releases:
         # A loss of success that was found while a change was in progress.
         self._verdict: Verdict | None = None
         self._pause = 0
+        # Whether the robot goes on in an episode that has ended for the learner.
+        self._is_cut = False
 
     @property
     def is_due(self) -> bool:
@@ -229,13 +231,30 @@ class Releases:
         self._staged = candidate.sha256
         self._changes.request('shadow', candidate.sha256, str(candidate.path), now)
 
-    def end_episode(self, now: float, counts: bool = True) -> None:
+    def end_cut(self, now: float) -> bool:
+        """
+        At a mark: end the episode that the robot went on with, if there is one.
+
+        :param now: Monotonic time in s.
+        :return: Whether there was one.
+        """
+        was_cut, self._is_cut = self._is_cut, False
+        if was_cut:
+            self.end_episode(now)
+        return was_cut
+
+    def end_episode(self, now: float, counts: bool = True, is_over: bool = True) -> None:
         """
         Between two episodes: promote the shadow if it may, or repeat what was lost.
 
         :param now: Monotonic time in s.
         :param counts: Whether there was an episode: one without a step is none.
+        :param is_over: Whether the robot has ended it, too. If not, it ends with the next mark:
+            nothing takes over within an episode.
         """
+        if not is_over:
+            self._is_cut |= counts
+            return
         if counts:
             self._pause = max(0, self._pause - 1)
         if counts and self._shadow is not None:

@@ -275,3 +275,32 @@ def test_an_episode_in_which_the_learner_stood_still_has_no_success(
         assert first.masks.tolist() == [1, 1, 1, 1]
         assert second.masks.tolist() == [1, 1, 1, 0]
         assert second.source['ended'] == 'success'
+
+
+def test_an_episode_in_which_the_learner_stood_still_ends_with_its_mark(
+        run: Path, tmp_path: Path) -> None:
+    """On a machine on which it stands still in each, a policy never took over."""
+    with asking(run, tmp_path / 'out') as (learner, link, candidate):
+        learner._releases.stage(candidate, 0.0)
+        link.answer.problem = ''
+        link.say(shadow={'sha256': candidate.sha256})
+        learner._take(0.0)
+        learner._release()
+        link.decide(10, 5)
+        link.inbox.put(News('mark', 'success', 0.0, is_doubtful=True))
+        learner._take(0.0)
+        assert [name for name, _ in link.asked] == ['shadow']
+        link.inbox.put(News('mark', 'failure', 0.0))
+        learner._take(0.0)
+        assert [name for name, _ in link.asked] == ['shadow', 'promote']
+
+
+def test_the_first_decision_counts_though_the_learner_stood_still(
+        run: Path, tmp_path: Path) -> None:
+    """A robot in lockstep, which waits for it, would wait for ever."""
+    with asking(run, tmp_path / 'out') as (learner, link, _):
+        link.inbox.put(News('mark', 'start', 0.0))
+        (_, _, message), = decision(10, START, START, 0.0, lockstep=True)
+        link.inbox.put(News('decision', message, 0.0, is_doubtful=True))
+        learner._take(0.0)
+        assert learner._is_lockstep
